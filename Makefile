@@ -1,0 +1,50 @@
+# make help lists the commands. Variables: PRESET, VARS, TARGET, PYTHON (see help).
+PRESET ?= small
+VARS ?=
+TARGET ?= local
+PYTHON ?=
+export PRESET VARS PYTHON
+
+DBT = .venv/bin/dbt
+# Where `make test` builds the tiny preset; pytest reads the tables from there.
+TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test lint docs clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+	@echo
+	@echo '  PRESET=tiny|small|medium|large   size of the world (default small)'
+	@echo '  VARS="name: value, name: value"  variables over those of the preset'
+	@echo '  TARGET=local|spark|databricks    engine (default local)'
+	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10, 3.11 or 3.12)'
+
+setup: ## Prepare .venv (done by the other commands when needed)
+	@scripts/setup.sh
+
+build: setup ## Generate all tables and test them
+	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
+	scripts/timed.sh 'build ($(PRESET))' $(DBT) build --target $(TARGET) --vars "$$vars"
+
+test: setup ## Run all tests on the tiny preset
+	@rm -rf target/test
+	@vars=$$(PRESET=tiny .venv/bin/python scripts/run_vars.py) && \
+	STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
+	    scripts/timed.sh 'build (tiny)' \
+	    $(DBT) build --target local --target-path target/test --vars "$$vars"
+	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' .venv/bin/pytest
+
+lint: setup ## Check the style of Python and SQL
+	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
+	@scripts/timed.sh 'ruff format' .venv/bin/ruff format --check
+	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests
+
+docs: setup ## Write the documentation site to target/
+	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
+	scripts/timed.sh 'docs' $(DBT) docs generate --static --target $(TARGET) --vars "$$vars"
+	@echo 'open target/static_index.html'
+
+clean: ## Remove .venv, all generated tables and files
+	rm -rf .venv target dbt_packages logs warehouse warehouse_spark .pytest_cache .ruff_cache \
+	    .hypothesis stocktrue.egg-info adapter/*.egg-info build

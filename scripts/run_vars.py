@@ -1,0 +1,65 @@
+"""Print the dbt variables of a run as JSON: those of PRESET, with those of VARS over them.
+
+Both come from the environment: PRESET names a file in presets/, VARS is text such as
+``num_products: 100, return_rate: 0.2``.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets"
+
+
+class TextDateLoader(yaml.SafeLoader):
+    """YAML in which dates stay text, so that a wrong one reaches the check of the variables."""
+
+
+TextDateLoader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load(text: str) -> dict:
+    """Return the mapping that a YAML text holds; raise ValueError when it holds anything else."""
+    try:
+        values = yaml.load(text, TextDateLoader)
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise ValueError(text)
+    return values
+
+
+def given_vars(text: str) -> dict:
+    """Return the mapping in `text`: pairs split by commas or lines, braces optional."""
+    text = text.strip()
+    if not text:
+        return {}
+    if text.startswith("{") or "\n" in text:
+        return load(text)
+    return load("{" + text + "}")
+
+
+def main() -> None:
+    """Print the merged variables, or exit with one line that says what is wrong."""
+    preset = os.environ.get("PRESET") or "small"
+    presets = sorted(path.stem for path in PRESETS.glob("*.yml"))
+    if preset not in presets:
+        sys.exit(f"PRESET: got {preset!r}, allowed: {', '.join(presets)}")
+    text = os.environ.get("VARS", "")
+    try:
+        given = given_vars(text)
+    except ValueError:
+        sys.exit(
+            f'VARS: got {text!r}, allowed: pairs such as "num_products: 100, return_rate: 0.2"'
+        )
+    print(json.dumps({**load((PRESETS / f"{preset}.yml").read_text()), **given}))
+
+
+if __name__ == "__main__":
+    main()

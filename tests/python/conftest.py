@@ -1,0 +1,58 @@
+"""Fixtures shared by the Python tests: models by path, the manifest, the tiny tables."""
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from support import ROOT, SCHEMA, World, run_dbt
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the folder of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def load_model():
+    """Return a function that imports a Python model, given its path below the repository."""
+
+    def load(path: str) -> ModuleType:
+        file = ROOT / path
+        spec = importlib.util.spec_from_file_location(re.sub(r"\W", "_", path), file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory) -> dict:
+    """Return the manifest of the project with its default variables."""
+    parsed = run_dbt("parse", project=ROOT, target=tmp_path_factory.mktemp("parse"))
+    assert parsed.returncode == 0, parsed.output
+    return parsed.manifest()
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tmp_path_factory) -> World:
+    """Return the tables of the tiny preset: those of `make test`, else of a build made here."""
+    if built := os.environ.get("STOCKTRUE_TINY_WAREHOUSE"):
+        return World(Path(built))
+    folder = tmp_path_factory.mktemp("tiny")
+    build = run_dbt(
+        "build",
+        "--vars",
+        (ROOT / "presets" / "tiny.yml").read_text(),
+        project=ROOT,
+        target=folder / "target",
+        env={"STOCKTRUE_WAREHOUSE": str(folder / "warehouse"), "STOCKTRUE_SCHEMA": SCHEMA},
+    )
+    assert build.returncode == 0, build.output[-6000:]
+    return World(folder / "warehouse")
