@@ -1,0 +1,13 @@
+"""dbt adapter `embedded`: Sail or Apache Spark inside the dbt process, tables in a folder."""
+
+from dbt.adapters.base import AdapterPlugin
+from dbt.adapters.embedded.connections import EmbeddedCredentials
+from dbt.adapters.embedded.impl import EmbeddedAdapter
+from dbt.include import embedded
+
+Plugin = AdapterPlugin(
+    adapter=EmbeddedAdapter,
+    credentials=EmbeddedCredentials,
+    include_path=embedded.PACKAGE_PATH,
+    dependencies=["spark"],
+)

@@ -1,0 +1,101 @@
+"""Starts the engine inside this process and hands back a session with fixed settings."""
+
+import atexit
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dbt_common.exceptions import DbtRuntimeError
+
+ENGINES = ("sail", "spark")
+SESSION_SETTINGS = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
+MINIMUM_JAVA = 17
+IDLE_SECONDS = 30 * 24 * 3600
+
+QUIET_LOGGING = """\
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = %p %c{1}: %m%n
+"""
+
+_sail_server: Any = None
+
+
+def start_engine(engine: str) -> Any:
+    """Returns a PySpark session of `engine` (one of `ENGINES`), time zone UTC, ANSI on."""
+    session = _start_sail() if engine == "sail" else _start_spark()
+    for name, value in SESSION_SETTINGS.items():
+        session.conf.set(name, value)
+    return session
+
+
+def _start_sail() -> Any:
+    global _sail_server
+    os.environ.setdefault("RUST_LOG", "error")
+    # A Python model may compute for long without a request; Sail would drop the session.
+    os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(IDLE_SECONDS))
+    from pysail.spark import SparkConnectServer
+    from pyspark.sql import SparkSession
+
+    if _sail_server is None or not _sail_server.running:
+        _sail_server = SparkConnectServer(ip="127.0.0.1", port=0)
+        _sail_server.start(background=True)
+    address, port = _sail_server.listening_address
+    return SparkSession.builder.remote(f"sc://{address}:{port}").create()
+
+
+def _start_spark() -> Any:
+    check_java()
+    # A Sail session of this process or its parent asks for a remote Spark here.
+    for name in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
+        os.environ.pop(name, None)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from pyspark.sql import SparkSession
+
+    scratch = Path(tempfile.mkdtemp(prefix="dbt-spark-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    logging = scratch / "log4j2.properties"
+    logging.write_text(QUIET_LOGGING)
+    settings = {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.pyspark.python": sys.executable,
+        "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
+        "spark.driver.extraJavaOptions": (
+            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"
+        ),
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.shuffle.partitions": str(2 * (os.cpu_count() or 1)),
+        "spark.sql.warehouse.dir": str(scratch / "databases"),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
+    builder = SparkSession.builder.appName("dbt").master("local[*]")
+    return builder.config(map=settings).getOrCreate()
+
+
+def check_java() -> None:
+    """Raises one clear line when no Java of `MINIMUM_JAVA` or newer can be started."""
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    wanted = f"engine 'spark' needs Java {MINIMUM_JAVA} or newer"
+    if not java or not shutil.which(java):
+        raise DbtRuntimeError(
+            f"{wanted}, and none was found in JAVA_HOME or on the PATH; "
+            "install it, or use engine 'sail', which needs no Java"
+        )
+    shown = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    version = re.search(r'version "(\d+)', shown.stderr)
+    if not version or int(version[1]) < MINIMUM_JAVA:
+        found = version[1] if version else "unknown"
+        raise DbtRuntimeError(f"{wanted}, and {java} is version {found}")

@@ -1,0 +1,108 @@
+"""How one table lies in its folder: a Delta log for Sail, versioned Parquet for Spark.
+
+Both replace a table with one atomic step, keep the version before the current one for
+readers that are still at it, and remove the files of older versions.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql.types import StructType
+
+
+class DeltaStorage:
+    """A Delta table, written by Sail; metadata is read with the `deltalake` library."""
+
+    provider = "delta"
+    COMMIT = re.compile(r"\d{20}\.(json|checkpoint.*\.parquet)")
+
+    def exists(self, folder: Path) -> bool:
+        """True when the folder holds a committed version."""
+        log = folder / "_delta_log"
+        return log.is_dir() and any(self.COMMIT.fullmatch(name) for name in os.listdir(log))
+
+    def data_location(self, folder: Path) -> Path:
+        return folder
+
+    def overwrite(self, session: Any, frame: Any, folder: Path) -> None:
+        """Replaces rows and schema in one commit."""
+        writer = frame.write.format("delta").mode("overwrite")
+        writer.option("overwriteSchema", "true").save(str(folder))
+
+    def append(self, session: Any, frame: Any, folder: Path) -> None:
+        frame.write.format("delta").mode("append").save(str(folder))
+
+    def add_columns(self, session: Any, folder: Path, columns: StructType) -> None:
+        from deltalake import DeltaTable, Schema
+
+        DeltaTable(folder).alter.add_columns(list(Schema.from_json(columns.json()).fields))
+
+    def statistics(self, folder: Path) -> tuple[int, int]:
+        """Rows and bytes of the current version, from the log alone."""
+        import pyarrow as pa
+        from deltalake import DeltaTable
+
+        actions = pa.table(DeltaTable(folder).get_add_actions(flatten=True))
+        rows = sum(count or 0 for count in actions["num_records"].to_pylist())
+        return rows, sum(actions["size_bytes"].to_pylist())
+
+    def remove_old_files(self, folder: Path) -> None:
+        """Removes data files that neither the current nor the previous version uses."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        table = DeltaTable(folder)
+        used = {Path(uri).name for uri in table.file_uris()}
+        if table.version() > 0:
+            try:
+                table.load_as_version(table.version() - 1)
+            except DeltaError:  # the log of the previous version may be gone: keep everything
+                return
+            used.update(Path(uri).name for uri in table.file_uris())
+        for path in folder.glob("*.parquet"):
+            if path.name not in used:
+                path.unlink(missing_ok=True)
+
+
+class ParquetStorage:
+    """Parquet in `v<n>` folders; the file `_current` names the one to read."""
+
+    provider = "parquet"
+
+    def exists(self, folder: Path) -> bool:
+        return (folder / "_current").is_file()
+
+    def data_location(self, folder: Path) -> Path:
+        return folder / (folder / "_current").read_text().strip()
+
+    def overwrite(self, session: Any, frame: Any, folder: Path) -> None:
+        current = int(self.data_location(folder).name[1:]) if self.exists(folder) else 0
+        version = f"v{current + 1}"
+        frame.write.mode("overwrite").parquet(str(folder / version))
+        pointer = folder / "_current.new"
+        pointer.write_text(version + "\n")
+        os.replace(pointer, folder / "_current")
+
+    def append(self, session: Any, frame: Any, folder: Path) -> None:
+        present = session.read.parquet(str(self.data_location(folder)))
+        self.overwrite(session, present.unionByName(frame, allowMissingColumns=True), folder)
+
+    def add_columns(self, session: Any, folder: Path, columns: StructType) -> None:
+        self.append(session, session.createDataFrame([], columns), folder)
+
+    def statistics(self, folder: Path) -> tuple[int, int]:
+        """Rows and bytes of the current version, from the file footers."""
+        import pyarrow.parquet as pq
+
+        files = list(self.data_location(folder).glob("*.parquet"))
+        rows = sum(pq.read_metadata(path).num_rows for path in files)
+        return rows, sum(path.stat().st_size for path in files)
+
+    def remove_old_files(self, folder: Path) -> None:
+        current = int(self.data_location(folder).name[1:])
+        for path in folder.glob("v*"):
+            if path.name not in (f"v{current}", f"v{current - 1}"):
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,168 @@
+"""Tables, views, seeds, Python models and tests, in one process and in the next."""
+
+import json
+
+SEED = "id,name,code,day,amount\n1,a,007,2024-01-01,1.50\n2,,008,2024-01-02,2.25\n"
+
+
+def files() -> dict[str, str]:
+    return {
+        "seeds/items.csv": SEED,
+        "seeds/items.yml": """
+            seeds:
+              - name: items
+                config:
+                  column_types: {code: string, amount: "decimal(10,2)"}
+            """,
+        "models/sql_table.sql": "select id, coalesce(name, 'none') as name from {{ ref('items') }}",
+        "models/sql_view.sql": """
+            {{ config(materialized='view') }}
+            select * from {{ ref('view_below') }} where id > 1
+            """,
+        "models/view_below.sql": """
+            {{ config(materialized='view', alias='z_view') }}
+            select * from {{ ref('sql_table') }}
+            """,
+        "models/from_spark.py": """
+            import dataclasses
+
+            import pyarrow as pa
+
+
+            @dataclasses.dataclass
+            class Factor:
+                value: int
+
+
+            FACTOR = Factor(2)
+
+
+            def double(values):
+                return [value * FACTOR.value for value in values]
+
+
+            def model(dbt, session):
+                def batches(source):
+                    for batch in source:
+                        yield pa.RecordBatch.from_pydict({"id": double(batch["id"].to_pylist())})
+
+                return dbt.ref("items").select("id").mapInArrow(batches, "id bigint")
+            """,
+        "models/from_pandas.py": """
+            import pandas as pd
+
+
+            def model(dbt, session):
+                wanted = dbt.config.get("wanted")
+                day = pd.to_datetime(["2024-01-01 10:00", None])
+                return pd.DataFrame({"a": [1, 2], "b": ["x", None], "t": day, "w": [wanted] * 2})
+            """,
+        "models/from_arrow.py": """
+            import pyarrow as pa
+
+
+            def model(dbt, session):
+                rows = dbt.source("raw", "items").count()
+                return pa.table({"n": [rows], "this": [f"{dbt.this}"]})
+            """,
+        "models/models.yml": """
+            sources:
+              - {name: raw, schema: main, tables: [{name: items}]}
+            models:
+              - name: from_arrow
+                config: {grants: {select: [someone]}}
+              - name: from_pandas
+                config: {wanted: 7}
+              - name: sql_table
+                columns:
+                  - {name: id, data_tests: [unique, not_null]}
+            unit_tests:
+              - name: missing_names_are_filled
+                model: sql_table
+                given:
+                  - {input: ref('items'), rows: [{id: 5, name: null}]}
+                expect: {rows: [{id: 5, name: none}]}
+            """,
+        "tests/assert_view_is_small.sql": "select * from {{ ref('sql_view') }} where id <> 2",
+    }
+
+
+def test_build_and_next_process(project):
+    project.write(files())
+    project.build("--exclude", "from_arrow")
+    project.build("--select", "from_arrow")  # reads a source, which has no place in the order
+
+    items = project.rows("items")
+    assert [row["code"] for row in items] == ["007", "008"]
+    assert str(items[0]["amount"]) == "1.50"
+    assert str(items[0]["day"]) == "2024-01-01"
+    assert project.rows("sql_table") == [{"id": 1, "name": "a"}, {"id": 2, "name": "none"}]
+    assert project.rows("from_spark") == [{"id": 2}, {"id": 4}]
+    assert project.rows("from_arrow") == [{"n": 2, "this": "main.from_arrow"}]
+    pandas_rows = project.rows("from_pandas")
+    assert [row["w"] for row in pandas_rows] == [7, 7]
+    assert pandas_rows[0]["t"].isoformat() == "2024-01-01T10:00:00+00:00"
+
+    shown = project.process(
+        "-q", "show", "--inline", "select * from {{ ref('sql_view') }}", "--output", "json"
+    )
+    assert json.loads(shown.stdout)["show"] == [{"id": 2, "name": "none"}], shown.stderr
+
+
+def test_large_local_result_needs_no_request(project):
+    project.write(
+        {
+            "models/large.py": """
+                import numpy as np
+                import pyarrow as pa
+
+
+                def model(dbt, session):
+                    dbt.config(materialized="incremental")
+                    return pa.table({"n": np.arange(20_000_000)})
+                """,
+        }
+    )
+    project.build()
+    project.build()
+    rows = project.run("show", "--inline", "select count(*) as n from main.large")
+    assert "40000000" in str(rows["inline_query"].agate_table.rows[0]["n"])
+
+
+def test_schema_of_another_target_and_defer(project):
+    project.write(
+        {
+            "models/below.sql": "select 1 as n",
+            "models/above.sql": "select n + 1 as n from {{ ref('below') }}",
+        }
+    )
+    project.build()
+    (project.folder / "target").rename(project.folder / "state")
+    state = str(project.folder / "state")
+    project.build("--target", "other", "--select", "above", "--defer", "--state", state)
+    assert project.rows("above", "other") == [{"n": 2}]
+
+
+def test_view_and_table_change_places(project):
+    project.write({"models/m.sql": "select 1 as n", "models/v.sql": "select * from {{ ref('m') }}"})
+    for materialized, kind in (("view", False), ("table", True), ("view", False)):
+        project.write(
+            {"models/m.yml": f"models: [{{name: m, config: {{materialized: {materialized}}}}}]"}
+        )
+        project.build()
+        assert (project.folder / "warehouse/main/m/_delta_log").exists() is kind
+        assert (project.folder / "warehouse/main/m.view.sql").exists() is not kind
+
+
+def test_view_follows_changed_columns(project):
+    project.write(
+        {
+            "models/m.sql": "select 1 as n",
+            "models/v.sql": "{{ config(materialized='view') }} select * from {{ ref('m') }}",
+        }
+    )
+    project.build()
+    project.write({"models/m.sql": "select 'x' as renamed, 2 as more"})
+    project.build("--select", "m")
+    shown = project.run("show", "--select", "v")
+    assert shown["v"].agate_table.column_names == ("renamed", "more")

@@ -1,0 +1,112 @@
+"""A table is replaced in one step, whatever happens to the process that does it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+MODEL = "select id, '{{ var('mark') }}' as mark from range({{ var('rows', 1000) }})"
+SLOW = """
+    import time
+    from pathlib import Path
+
+
+    def model(dbt, session):
+        def slow(batches):
+            for batch in batches:
+                yield batch
+                Path("started").touch()
+                time.sleep(60)
+
+        return session.range(3_000_000).mapInArrow(slow, "id bigint")
+    """
+
+
+def data_files(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("*.parquet")}
+
+
+def test_readers_see_whole_versions_and_old_files_go(project):
+    project.write({"models/m.sql": MODEL})
+    folder = project.folder / "warehouse/main/m"
+    project.build("--vars", "mark: v0")
+    reader = DeltaTable(folder)  # stays on the version that is about to be replaced
+    project.build("--vars", "{mark: v1, rows: 500}")
+    assert reader.to_pyarrow_table().num_rows == 1000
+
+    builder = subprocess.Popen(
+        project.command("build", "--vars", "{mark: v2, rows: 2000000}"), stdout=subprocess.PIPE
+    )
+    seen = set()
+    while builder.poll() is None:
+        table = DeltaTable(folder).to_pyarrow_table(columns=["mark"])
+        seen.add((table.num_rows, *set(table["mark"].to_pylist()[:1])))
+    assert seen <= {(500, "v1"), (2_000_000, "v2")}, seen
+    assert builder.returncode == 0
+    current = DeltaTable(folder)
+    used = {Path(uri).name for uri in current.file_uris()}
+    current.load_as_version(current.version() - 1)
+    assert data_files(folder) == used | {Path(uri).name for uri in current.file_uris()}
+
+
+def test_killed_builds(project):
+    """The first build leaves nothing, a later one leaves the previous version."""
+    folder = project.folder / "warehouse/main/m"
+    for present in (False, True):
+        project.write({"models/m.py": SLOW})
+        started = project.folder / "started"
+        started.unlink(missing_ok=True)
+        builder = subprocess.Popen(
+            project.command("build"),
+            cwd=project.folder,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        for _ in range(300):
+            if started.exists():
+                break
+            time.sleep(0.1)
+        time.sleep(0.3)
+        os.killpg(builder.pid, signal.SIGKILL)
+        builder.wait()
+        assert started.exists()
+        if present:
+            assert len(project.rows("m")) == 10
+            (folder / "part-left-by-a-killed-build.parquet").write_bytes(b"half")
+        else:
+            (folder / "_delta_log").mkdir(parents=True, exist_ok=True)
+            (folder / "part-left-by-a-killed-build.parquet").write_bytes(b"half")
+        (project.folder / "models/m.py").write_text(
+            "def model(dbt, session):\n    return session.range(10)\n"
+        )
+        project.build()
+        assert len(project.rows("m")) == 10
+        assert not (folder / "part-left-by-a-killed-build.parquet").exists()
+
+
+def test_two_processes(project):
+    """A second process waits for the first and both leave a whole table."""
+    project.write({"models/m.sql": MODEL, "models/n.sql": "select * from {{ ref('m') }}"})
+    builders = [
+        subprocess.Popen(
+            project.command("build", "--vars", f"mark: p{n}", "--target-path", f"target{n}"),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(2)
+    ]
+    outputs = [builder.communicate()[0] for builder in builders]
+    assert [builder.returncode for builder in builders] == [0, 0], outputs
+    assert len(project.rows("m")) == len(project.rows("n")) == 1000
+
+
+def test_warehouse_removed_between_builds(project):
+    project.write({"models/m.sql": "select 1 as n"})
+    project.build()
+    shutil.rmtree(project.folder / "warehouse")
+    project.build()
+    assert project.rows("m") == [{"n": 1}]
