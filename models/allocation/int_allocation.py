@@ -1,0 +1,613 @@
+"""Play every location day by day: who gets the units on the shelf, and what is left tomorrow.
+
+All randomness is drawn upstream, so this model is a pure function of its inputs. The inputs of a
+location arrive as one stream sorted by month, so memory does not grow with the horizon: first the
+month's replenishment plan, then its stock adjustments, then its cart lines. The state is carried
+from day to day; each finished month is emitted as one row per product with arrays.
+
+Inside a day, P is the number of products and L the number of cart lines of the location. Quantities
+are units (int64 arrays while playing, INT when emitted); days are counted from 1970-01-01.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+EPOCH = np.datetime64("1970-01-01", "D")
+
+# Kinds of rows in the input stream of a location and month, in the order in which they arrive.
+PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
+
+PLAN_FIELDS = {
+    "product_key": np.int32,
+    "order_up_to_level": np.int64,
+    "opening_available": np.int64,
+    "opening_in_transit": np.int64,
+}
+ADJUSTMENT_FIELDS = {
+    "product_key": np.int32,
+    "date_key": np.int32,
+    "adjusted_quantity": np.int64,
+    "is_damage": np.bool_,
+    "write_off_lag_days": np.int64,
+}
+LINE_FIELDS = {
+    "cart_line_id": np.int64,
+    "cart_number": np.int64,
+    "product_key": np.int32,
+    "date_key": np.int32,
+    "quantity_requested": np.int64,
+    "is_digital": np.bool_,
+    "base_abandonment_rate": np.float64,
+    "abandonment_draw": np.float64,
+    "allocation_draw": np.float64,
+    "return_lag_days": np.int64,
+    "restock_delay_days": np.int64,
+    "recovery_draw": np.float64,
+    "recovery_lag_days": np.int64,
+    "recovery_allocation_draw": np.float64,
+}
+
+DAY_TYPE = pa.struct(
+    [
+        ("date_key", pa.int32()),
+        ("quantity_available", pa.int32()),
+        ("quantity_reserved", pa.int32()),
+        ("quantity_damaged", pa.int32()),
+        ("quantity_in_transit", pa.int32()),
+        ("stockout_duration_days", pa.int32()),
+        ("last_receipt_date", pa.date32()),
+    ]
+)
+OUTCOME_TYPE = pa.struct(
+    [
+        ("cart_line_id", pa.int64()),
+        ("attempt", pa.int32()),
+        ("date_key", pa.int32()),
+        ("opening_available", pa.int32()),
+        ("inventory_constrained_items", pa.int32()),
+        ("low_inventory_trigger", pa.bool_()),
+        ("capacity_exceeded_trigger", pa.bool_()),
+        ("is_abandoned", pa.bool_()),
+        ("inventory_at_purchase", pa.int32()),
+        ("quantity_allocated", pa.int32()),
+    ]
+)
+EVENT_TYPE = pa.struct(
+    [
+        ("date_key", pa.int32()),
+        ("event_type", pa.string()),
+        ("quantity", pa.int32()),
+        ("reference_date_key", pa.int32()),
+    ]
+)
+EVENT_NAMES = pa.array(["order", "failed_order", "receipt", "shrinkage", "damage", "write_off"])
+ORDER, FAILED_ORDER, RECEIPT, SHRINKAGE, DAMAGE, WRITE_OFF = range(len(EVENT_NAMES))
+
+OUTPUT_SCHEMA = pa.schema(
+    [
+        ("location_key", pa.int32()),
+        ("product_key", pa.int32()),
+        ("month_key", pa.int32()),
+        ("stock_days", pa.list_(DAY_TYPE)),
+        ("line_outcomes", pa.list_(OUTCOME_TYPE)),
+        ("stock_events", pa.list_(EVENT_TYPE)),
+    ]
+)
+
+
+def spark_ddl(schema):
+    """The DDL string that Spark wants for an Arrow schema of the types used here."""
+    names = {
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.bool_(): "boolean",
+        pa.string(): "string",
+        pa.date32(): "date",
+    }
+
+    def spark_type(kind):
+        if pa.types.is_list(kind):
+            return f"array<{spark_type(kind.value_type)}>"
+        if pa.types.is_struct(kind):
+            return f"struct<{', '.join(f'{x.name}: {spark_type(x.type)}' for x in kind)}>"
+        return names[kind]
+
+    return ", ".join(f"{field.name} {spark_type(field.type)}" for field in schema)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The variables that govern a day. Rates are shares of 1."""
+
+    low_inventory_threshold: int
+    cart_abandonment_increase: float
+    cart_recovery_rate: float
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """Supply days and season of one location; every array has one element per simulated day.
+
+    first_day: day number of the first element. What a review orders arrives lead_time_days later.
+    """
+
+    first_day: int
+    is_review: np.ndarray
+    is_receipt: np.ndarray
+    is_peak: np.ndarray
+    lead_time_days: int
+
+
+def day_numbers(date_keys):
+    """Day numbers since 1970-01-01 of YYYYMMDD integers (any shape)."""
+    keys = np.asarray(date_keys, dtype=np.int64)
+    months = (keys // 10000 - 1970) * 12 + keys // 100 % 100 - 1
+    first_of_month = months.astype("datetime64[M]").astype("datetime64[D]")
+    return (first_of_month - EPOCH).astype(np.int64) + keys % 100 - 1
+
+
+def date_keys(days):
+    """YYYYMMDD integers of day numbers since 1970-01-01 (any shape)."""
+    dates = np.asarray(days, dtype=np.int64).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    year, month = np.divmod(months.astype(np.int64), 12)
+    day = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
+    return ((year + 1970) * 10000 + (month + 1) * 100 + day).astype(np.int32)
+
+
+def cart_triggers(cart, product, requested, opening, threshold, is_peak):
+    """Per cart: lines below the threshold at opening, and whether peak demand exceeds stock.
+
+    cart: (L,) index of the line's cart, 0..C-1; product: (L,) index into opening; requested: (L,)
+    units; opening: (P,) units available this morning. Returns (C,) counts and (C,) booleans.
+    """
+    constrained_items = np.bincount(cart, weights=opening[product] < threshold).astype(np.int64)
+    exceeded = np.zeros(len(constrained_items), dtype=bool)
+    if is_peak:
+        demand = np.bincount(product, weights=requested, minlength=len(opening))
+        exceeded = np.bincount(cart, weights=demand[product] > opening[product]) > 0
+    return constrained_items, exceeded
+
+
+def allocate(product, requested, draw, line_id, opening):
+    """Serve lines of each product in increasing draw (ties by line id) until its shelf is empty.
+
+    All arguments but opening (P,) are (L,). Returns (L,) units left before and units got.
+    """
+    order = np.lexsort((line_id, draw, product))
+    wanted = requested[order]
+    asked_before = np.cumsum(wanted) - wanted
+    starts = np.flatnonzero(np.diff(product[order], prepend=-1))
+    group_sizes = np.diff(starts, append=len(order))
+    asked_before -= np.repeat(asked_before[starts], group_sizes)
+    left = np.empty_like(requested)
+    left[order] = np.maximum(opening[product[order]] - asked_before, 0)
+    return left, np.minimum(left, requested)
+
+
+def concat_lines(parts):
+    """One dict of arrays from several with the same names."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def empty_part(struct_type):
+    """Zero rows of a struct type with their product index, so that a quiet month has columns."""
+    return {name: np.zeros(0, np.int64) for name in ("product", *(f.name for f in struct_type))}
+
+
+class LocationSimulator:
+    """The stock of one location from its first simulated day on; see play_day for the order."""
+
+    def __init__(self, plan, calendar, rules):
+        """plan: dict of the first month's PLAN_FIELDS arrays, sorted by product_key."""
+        size = len(plan["product_key"])
+        self.rules, self.calendar = rules, calendar
+        self.product_key = plan["product_key"]
+        self.all_products = np.arange(size)
+        self.available = plan["opening_available"].astype(np.int64)
+        self.reserved = np.zeros(size, np.int64)
+        self.damaged = np.zeros(size, np.int64)
+        self.in_transit = plan["opening_in_transit"].astype(np.int64)
+        # What was ordered before the first day is due on the first calendar receipt day.
+        self.due_orders = {}
+        if self.in_transit.any():
+            due = calendar.first_day + int(np.argmax(calendar.is_receipt))
+            self.due_orders[due] = (due - calendar.lead_time_days, self.in_transit.copy())
+        self.stockout_days = np.zeros(size, np.int64)
+        self.last_receipt = np.full(size, -1, np.int64)
+        self.due_returns = defaultdict(list)
+        self.due_write_offs = defaultdict(list)
+        self.due_recoveries = defaultdict(list)
+
+    def product_index(self, keys):
+        return np.searchsorted(self.product_key, keys)
+
+    def play_month(self, plan, failed_orders, adjustments, lines):
+        """Play the simulated days of a month.
+
+        plan, adjustments, lines: dicts of arrays; lines must be sorted by date_key.
+        failed_orders: (P, 32) booleans, by day of the month: the supplier fails that day's order.
+        Returns lists of dicts of arrays for DAY_TYPE, OUTCOME_TYPE and EVENT_TYPE; every dict also
+        has the product's index, except the days, whose arrays have one element per product.
+        """
+        self.history = []
+        self.outcomes = [empty_part(OUTCOME_TYPE)]
+        self.events = [empty_part(EVENT_TYPE)]
+        month_key = int(plan["month_key"])
+        next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
+        month_start, next_start = day_numbers([month_key * 100 + 1, next_month_key * 100 + 1])
+        first = max(int(month_start), self.calendar.first_day)
+        last = min(int(next_start), self.calendar.first_day + len(self.calendar.is_peak)) - 1
+        lines = dict(lines, attempt=np.ones(len(lines["cart_line_id"]), np.int32))
+        lines["product"] = self.product_index(lines["product_key"])
+        days_with_next = date_keys(np.arange(first, last + 2))
+        cuts = np.searchsorted(lines["date_key"], days_with_next)
+        adjustment_days = day_numbers(adjustments["date_key"])
+        for day in range(first, last + 1):
+            lo, hi = cuts[day - first], cuts[day - first + 1]
+            today = {name: values[lo:hi] for name, values in lines.items()}
+            adjusted = adjustment_days == day
+            self.play_day(
+                day,
+                today,
+                {name: adjustments[name][adjusted] for name in ADJUSTMENT_FIELDS},
+                plan["order_up_to_level"],
+                failed_orders[:, day - month_start + 1],
+            )
+        return self.history, self.outcomes, self.events
+
+    def play_day(self, day, lines, adjustments, level, order_fails):
+        """One day, in the order that the published rules give.
+
+        Receipts, returns, shipments; triggers and abandonment; allocation; adjustments; snapshot;
+        orders. lines: dict of (L,) arrays; level: (P,) units; order_fails: (P,) booleans.
+        """
+        at = day - self.calendar.first_day
+        if day in self.due_orders:
+            self.receive(day, *self.due_orders.pop(day))
+        for product, quantity in self.due_returns.pop(day, ()):
+            np.add.at(self.available, product, quantity)
+        self.reserved[:] = 0  # yesterday's digital units leave the building
+        opening = self.available.copy()
+
+        if day in self.due_recoveries:
+            lines = concat_lines([lines, *self.due_recoveries.pop(day)])
+        if len(lines["cart_line_id"]):
+            self.serve(day, lines, opening, bool(self.calendar.is_peak[at]))
+
+        self.adjust(day, adjustments)
+        self.snapshot(day)
+        if self.calendar.is_review[at]:
+            self.order(day, level, order_fails)
+
+    def record_event(self, day, event, product, quantity, reference_day=None):
+        """Quantities above zero of some products; reference_day: the order or damage behind it."""
+        changed = quantity > 0
+        if changed.any():
+            count = int(changed.sum())
+            self.events.append(
+                {
+                    "product": product[changed],
+                    "date_key": np.full(count, day),
+                    "event_type": np.full(count, event),
+                    "quantity": quantity[changed],
+                    "reference_date_key": np.full(
+                        count, day if reference_day is None else reference_day
+                    ),
+                }
+            )
+
+    def receive(self, day, ordered_on, quantity):
+        self.available += quantity
+        self.in_transit -= quantity
+        self.last_receipt[quantity > 0] = day
+        self.record_event(day, RECEIPT, self.all_products, quantity, ordered_on)
+
+    def serve(self, day, lines, opening, is_peak):
+        """Triggers, abandonment and recovery, then allocation of the surviving lines."""
+        rules, product = self.rules, lines["product"]
+        cart_key = lines["cart_number"] * 2 + (lines["attempt"] == 2)
+        _, first_line, cart = np.unique(cart_key, return_index=True, return_inverse=True)
+        constrained_items, exceeded = cart_triggers(
+            cart,
+            product,
+            lines["quantity_requested"],
+            opening,
+            rules.low_inventory_threshold,
+            is_peak,
+        )
+        triggered = (constrained_items > 0) | exceeded
+        increase = rules.cart_abandonment_increase * triggered
+        first_attempt = lines["attempt"][first_line] == 1
+        may_abandon = lines["is_digital"][first_line] & first_attempt
+        rate = np.minimum(lines["base_abandonment_rate"][first_line] + increase, 1.0)
+        abandoned = may_abandon & (lines["abandonment_draw"][first_line] < rate)
+        recovery_rate = np.maximum(rules.cart_recovery_rate - increase, 0.0)
+        recovered = abandoned & (lines["recovery_draw"][first_line] < recovery_rate)
+        self.schedule_recoveries(day, lines, recovered[cart])
+
+        survives = ~abandoned[cart]
+        left = np.zeros(len(product), np.int64)
+        got = np.zeros(len(product), np.int64)
+        draw = np.where(
+            lines["attempt"] == 1, lines["allocation_draw"], lines["recovery_allocation_draw"]
+        )
+        left[survives], got[survives] = allocate(
+            product[survives],
+            lines["quantity_requested"][survives],
+            draw[survives],
+            lines["cart_line_id"][survives],
+            opening,
+        )
+        units = np.bincount(product, weights=got, minlength=len(opening)).astype(np.int64)
+        shipped_later = np.bincount(
+            product, weights=got * lines["is_digital"], minlength=len(opening)
+        )
+        self.available -= units
+        self.reserved += shipped_later.astype(np.int64)
+        self.schedule_returns(day, lines, got)
+        self.outcomes.append(
+            {
+                "product": product,
+                "cart_line_id": lines["cart_line_id"],
+                "attempt": lines["attempt"],
+                "date_key": np.full(len(product), day),
+                "opening_available": opening[product],
+                "inventory_constrained_items": constrained_items[cart],
+                "low_inventory_trigger": (constrained_items > 0)[cart],
+                "capacity_exceeded_trigger": exceeded[cart],
+                "is_abandoned": ~survives,
+                "inventory_at_purchase": np.ma.array(left, mask=~survives),
+                "quantity_allocated": got,
+            }
+        )
+
+    def schedule_recoveries(self, day, lines, recovered):
+        for lag in np.unique(lines["recovery_lag_days"][recovered]):
+            chosen = recovered & (lines["recovery_lag_days"] == lag)
+            again = {name: values[chosen] for name, values in lines.items()}
+            again["attempt"] = np.full(int(chosen.sum()), 2, np.int32)
+            self.due_recoveries[day + int(lag)].append(again)
+
+    def schedule_returns(self, day, lines, got):
+        comes_back = (got > 0) & (lines["return_lag_days"] > 0)
+        due = lines["return_lag_days"] + lines["restock_delay_days"]
+        for days in np.unique(due[comes_back]):
+            chosen = comes_back & (due == days)
+            self.due_returns[day + int(days)].append((lines["product"][chosen], got[chosen]))
+
+    def adjust(self, day, adjustments):
+        """Damaged units are written off; units vanish, then units get damaged, while there are any.
+
+        adjustments: dict of arrays with at most one row of each kind for a product.
+        """
+        for product, quantity, damaged_on in self.due_write_offs.pop(day, ()):
+            self.damaged[product] -= quantity
+            self.record_event(day, WRITE_OFF, product, quantity, damaged_on)
+        products = self.product_index(adjustments["product_key"])
+        for event, chosen in (
+            (SHRINKAGE, ~adjustments["is_damage"]),
+            (DAMAGE, adjustments["is_damage"]),
+        ):
+            product = products[chosen]
+            quantity = np.minimum(adjustments["adjusted_quantity"][chosen], self.available[product])
+            self.available[product] -= quantity
+            self.record_event(day, event, product, quantity)
+            if event == DAMAGE:
+                self.damaged[product] += quantity
+                lags = adjustments["write_off_lag_days"][chosen]
+                for lag in np.unique(lags):
+                    due = lags == lag
+                    self.due_write_offs[day + int(lag)].append((product[due], quantity[due], day))
+
+    def snapshot(self, day):
+        self.stockout_days = np.where(self.available == 0, self.stockout_days + 1, 0)
+        self.history.append(
+            {
+                "date_key": np.full(len(self.available), day),
+                "quantity_available": self.available.copy(),
+                "quantity_reserved": self.reserved.copy(),
+                "quantity_damaged": self.damaged.copy(),
+                "quantity_in_transit": self.in_transit.copy(),
+                "stockout_duration_days": self.stockout_days,
+                "last_receipt_date": self.last_receipt.copy(),
+            }
+        )
+
+    def order(self, day, level, fails):
+        """Order up to the level; what the supplier fails is recorded and not in transit."""
+        wanted = np.maximum(level - self.available - self.in_transit, 0)
+        accepted = np.where(fails, 0, wanted)
+        self.in_transit += accepted
+        self.due_orders[day + self.calendar.lead_time_days] = (day, accepted)
+        self.record_event(day, ORDER, self.all_products, accepted)
+        self.record_event(day, FAILED_ORDER, self.all_products, wanted - accepted)
+
+
+def list_array(values, counts):
+    """Arrow list array of consecutive runs of `values`, one run of counts[i] elements per row."""
+    offsets = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+def arrow_array(values, field):
+    """Arrow array of a struct's field; masked elements become NULL, day numbers become keys."""
+    if field.name == "event_type":
+        return EVENT_NAMES.take(pa.array(values))
+    mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
+    values = np.ma.getdata(values)
+    if field.name.endswith("date_key"):
+        first = values.min() if len(values) else 0
+        values = date_keys(np.arange(first, values.max(initial=first) + 1))[values - first]
+    if pa.types.is_date(field.type):
+        return pa.array(values.astype(np.int32), mask=values < 0).cast(field.type)
+    kind = np.bool_ if pa.types.is_boolean(field.type) else field.type.to_pandas_dtype()
+    return pa.array(values.astype(kind), mask=mask)
+
+
+def day_lists(days):
+    """Arrow list of one struct per day for each product, from one dict of (P,) arrays per day."""
+    size = len(days[0]["quantity_available"])
+    arrays = [
+        arrow_array(np.array([day[field.name] for day in days]).T.ravel(), field)
+        for field in DAY_TYPE
+    ]
+    structs = pa.StructArray.from_arrays(arrays, fields=list(DAY_TYPE))
+    return list_array(structs, np.full(size, len(days)))
+
+
+def struct_lists(struct_type, parts, size):
+    """(size,) Arrow list of structs: rows of all parts grouped by their product, in order."""
+    product = np.concatenate([part["product"] for part in parts])
+    order = np.argsort(product, kind="stable")
+    arrays = []
+    for field in struct_type:
+        values = [part[field.name] for part in parts]
+        masked = any(np.ma.isMaskedArray(value) for value in values)
+        joined = np.ma.concatenate(values) if masked else np.concatenate(values)
+        arrays.append(arrow_array(joined[order], field))
+    structs = pa.StructArray.from_arrays(arrays, fields=list(struct_type))
+    return list_array(structs, np.bincount(product, minlength=size))
+
+
+def month_batch(location_key, month_key, product_key, history, outcomes, events):
+    """One Arrow row per product with the month's arrays (see OUTPUT_SCHEMA)."""
+    size = len(product_key)
+    columns = [
+        pa.array(np.full(size, location_key, np.int32)),
+        pa.array(product_key),
+        pa.array(np.full(size, month_key, np.int32)),
+        day_lists(history),
+        struct_lists(OUTCOME_TYPE, outcomes, size),
+        struct_lists(EVENT_TYPE, events, size),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=OUTPUT_SCHEMA)
+
+
+def numpy_columns(table, fields):
+    """NumPy array of each field of an Arrow table; NULL becomes 0."""
+    return {
+        name: np.asarray(
+            table[name].combine_chunks().fill_null(0 if kind is not np.bool_ else False)
+        ).astype(kind)
+        for name, kind in fields.items()
+    }
+
+
+def failed_order_matrix(days_of_month):
+    """(P, 32) booleans from an Arrow list column of days of the month."""
+    lists = days_of_month.combine_chunks()
+    failed = np.zeros((len(lists), 32), dtype=bool)
+    rows = np.repeat(np.arange(len(lists)), lists.value_lengths().fill_null(0).to_numpy())
+    failed[rows, lists.flatten().to_numpy()] = True
+    return failed
+
+
+def split_months(batches):
+    """Regroup a stream sorted by (location_key, month_key) into one Arrow table per month.
+
+    Raises ValueError when the stream is not sorted: an engine that reorders must not go unnoticed.
+    """
+    pending, current = [], None
+    for batch in batches:
+        keys = np.asarray(batch.column("location_key")).astype(np.int64) * 1_000_000 + np.asarray(
+            batch.column("month_key")
+        )
+        cuts = np.flatnonzero(np.diff(keys)) + 1
+        for start, stop in zip([0, *cuts], [*cuts, len(keys)], strict=True):
+            if start == stop:
+                continue
+            if current is not None and keys[start] != current:
+                yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
+                if keys[start] // 1_000_000 == current // 1_000_000 and keys[start] < current:
+                    raise ValueError("months of a location must arrive in order")
+                pending = []
+            current = int(keys[start])
+            pending.append(batch.slice(start, stop - start))
+    if pending:
+        yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
+
+
+def simulate(batches, calendars, rules):
+    """Arrow record batches of the input stream -> one record batch per location and month.
+
+    calendars: dict of location_key -> Calendar. The stream must be sorted by location, month,
+    stream_kind, date and product or line (see model).
+    """
+    simulator, playing = None, None
+    for (location_key, month_key), table in split_months(batches):
+        kind = np.asarray(table["stream_kind"].combine_chunks())
+        if len(kind) and (np.diff(kind) < 0).any():
+            raise ValueError("rows of a month must arrive as plan, adjustments, cart lines")
+        cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
+        plan_rows = table.slice(0, cuts[0])
+        plan = numpy_columns(plan_rows, PLAN_FIELDS)
+        if location_key != playing:
+            simulator = LocationSimulator(plan, calendars[location_key], rules)
+            playing = location_key
+        plan["month_key"] = month_key
+        played = simulator.play_month(
+            plan,
+            failed_order_matrix(plan_rows["failed_order_days"]),
+            numpy_columns(table.slice(cuts[0], cuts[1] - cuts[0]), ADJUSTMENT_FIELDS),
+            numpy_columns(table.slice(cuts[1]), LINE_FIELDS),
+        )
+        yield month_batch(location_key, month_key, simulator.product_key, *played)
+
+
+def model(dbt, session):
+    """One row per product, location and month with arrays (OUTPUT_SCHEMA)."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    rules = Rules(
+        low_inventory_threshold=int(dbt.config.get("low_inventory_threshold")),
+        cart_abandonment_increase=float(dbt.config.get("cart_abandonment_increase")),
+        cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
+    )
+    supply_days = dbt.ref("int_supply_calendar").toPandas()
+    calendars = {}
+    for location_key, days in supply_days.sort_values("date_key").groupby("location_key"):
+        calendars[int(location_key)] = Calendar(
+            first_day=int(day_numbers(days["date_key"].to_numpy()[0])),
+            is_review=days["is_review_day"].to_numpy(bool),
+            is_receipt=days["is_receipt_day"].to_numpy(bool),
+            is_peak=days["is_peak_season"].to_numpy(bool),
+            lead_time_days=int(days["lead_time_days"].iloc[0]),
+        )
+
+    sources = (
+        (PLAN, PLAN_FIELDS, dbt.ref("int_replenishment_plan")),
+        (ADJUSTMENT, ADJUSTMENT_FIELDS, dbt.ref("int_stock_adjustments")),
+        (CART_LINE, LINE_FIELDS, dbt.ref("int_cart_lines")),
+    )
+    spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
+    all_fields = {**PLAN_FIELDS, **ADJUSTMENT_FIELDS, **LINE_FIELDS}
+    stream = None
+    for kind, fields, rows in sources:
+        is_plan = kind == PLAN
+        part = rows.select(
+            F.lit(kind).alias("stream_kind"),
+            "location_key",
+            F.expr("month_key" if is_plan else "cast(date_key div 100 as int)").alias("month_key"),
+            F.expr("failed_order_days" if is_plan else "cast(null as array<int>)").alias(
+                "failed_order_days"
+            ),
+            *[
+                F.expr(name if name in fields else "null").cast(spark_types[numpy_type]).alias(name)
+                for name, numpy_type in all_fields.items()
+            ],
+        )
+        stream = part if stream is None else stream.unionByName(part)
+    # A bare sort before mapInArrow may be optimised away; the order of a window may not.
+    in_order = Window.partitionBy("location_key").orderBy(
+        "month_key", "stream_kind", "date_key", "product_key", "cart_line_id", "is_damage"
+    )
+    stream = stream.withColumn("stream_position", F.row_number().over(in_order))
+    return stream.mapInArrow(
+        lambda batches: simulate(batches, calendars, rules), spark_ddl(OUTPUT_SCHEMA)
+    )

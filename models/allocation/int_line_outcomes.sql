@@ -1,0 +1,38 @@
+with
+
+allocation as (
+
+    select * from {{ ref('int_allocation') }}
+
+),
+
+unfolded as (
+
+    select
+        location_key,
+        product_key,
+        inline(line_outcomes) -- noqa: AL03 (a column for each field of the struct)
+    from allocation
+
+),
+
+final as (
+
+    select
+        cart_line_id,
+        attempt,
+        date_key,
+        opening_available,
+        low_inventory_trigger,
+        capacity_exceeded_trigger,
+        is_abandoned,
+        inventory_at_purchase,
+        quantity_allocated,
+        inventory_constrained_items,
+        location_key,
+        product_key
+    from unfolded
+
+)
+
+select * from final

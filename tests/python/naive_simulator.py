@@ -1,0 +1,167 @@
+"""The published day, played one line at a time with dictionaries: slow and obviously correct.
+
+Shares no code with the model that it checks. Inputs are lists of dicts with the columns of
+int_cart_lines, int_replenishment_plan, int_stock_adjustments and int_supply_calendar, all of one
+location.
+"""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+
+def to_date(date_key):
+    return date(date_key // 10000, date_key // 100 % 100, date_key % 100)
+
+
+def to_key(day):
+    return day.year * 10000 + day.month * 100 + day.day
+
+
+def replay(calendar, plan, adjustments, cart_lines, rules):
+    """Play every day of the calendar.
+
+    Returns outcomes by (cart_line_id, attempt), snapshots by (product_key, date_key), and events.
+    """
+    calendar = sorted(calendar, key=lambda day: day["date_key"])
+    first_month = min(row["month_key"] for row in plan)
+    plan_of = {(row["product_key"], row["month_key"]): row for row in plan}
+    opening_plan = {r["product_key"]: r for r in plan if r["month_key"] == first_month}
+
+    available = {p: row["opening_available"] for p, row in opening_plan.items()}
+    in_transit = {p: row["opening_in_transit"] for p, row in opening_plan.items()}
+    reserved, damaged, stockout_days = defaultdict(int), defaultdict(int), defaultdict(int)
+    last_receipt = {}
+    arriving = defaultdict(list)  # date_key -> (product, quantity, ordered on)
+    for day in calendar:
+        if day["is_receipt_day"]:
+            ordered_on = to_date(day["date_key"]) - timedelta(days=day["lead_time_days"])
+            for product, quantity in in_transit.items():
+                arriving[day["date_key"]].append((product, quantity, to_key(ordered_on)))
+            break
+    coming_back = defaultdict(list)
+    recoveries = defaultdict(list)
+    written_off = defaultdict(list)
+    outcomes, snapshots, events = {}, {}, []
+
+    for calendar_day in calendar:
+        date_key = calendar_day["date_key"]
+        today = to_date(date_key)
+
+        # 1 receipts
+        for product, quantity, ordered_on in arriving[date_key]:
+            if quantity > 0:
+                available[product] += quantity
+                in_transit[product] -= quantity
+                last_receipt[product] = date_key
+                events.append((product, date_key, "receipt", quantity, ordered_on))
+        # 2 returns
+        for product, quantity in coming_back[date_key]:
+            available[product] += quantity
+        # 3 shipments
+        for product in available:
+            reserved[product] = 0
+        opening = dict(available)
+
+        # 4 triggers
+        lines = [dict(line, attempt=1) for line in cart_lines if line["date_key"] == date_key]
+        lines += recoveries[date_key]
+        carts = defaultdict(list)
+        demand = defaultdict(int)
+        for line in lines:
+            carts[line["cart_number"], line["attempt"]].append(line)
+            demand[line["product_key"]] += line["quantity_requested"]
+        surviving = []
+        for (_, attempt), cart in carts.items():
+            low = [x for x in cart if opening[x["product_key"]] < rules.low_inventory_threshold]
+            exceeded = calendar_day["is_peak_season"] and any(
+                demand[line["product_key"]] > opening[line["product_key"]] for line in cart
+            )
+            triggered = bool(low) or exceeded
+            increase = rules.cart_abandonment_increase if triggered else 0.0
+            head = cart[0]
+            # 5 abandonment and recovery
+            abandoned = False
+            if head["is_digital"] and attempt == 1:
+                rate = min(1.0, head["base_abandonment_rate"] + increase)
+                abandoned = head["abandonment_draw"] < rate
+            if abandoned:
+                if head["recovery_draw"] < max(0.0, rules.cart_recovery_rate - increase):
+                    back_on = to_key(today + timedelta(days=head["recovery_lag_days"]))
+                    recoveries[back_on] += [dict(line, attempt=2) for line in cart]
+            else:
+                surviving += cart
+            for line in cart:
+                outcomes[line["cart_line_id"], attempt] = {
+                    "date_key": date_key,
+                    "opening_available": opening[line["product_key"]],
+                    "inventory_constrained_items": len(low),
+                    "low_inventory_trigger": bool(low),
+                    "capacity_exceeded_trigger": exceeded,
+                    "is_abandoned": abandoned,
+                    "inventory_at_purchase": None,
+                    "quantity_allocated": 0,
+                }
+        # 6 allocation
+        surviving.sort(
+            key=lambda x: (
+                x["allocation_draw"] if x["attempt"] == 1 else x["recovery_allocation_draw"],
+                x["cart_line_id"],
+            )
+        )
+        for line in surviving:
+            product = line["product_key"]
+            got = min(line["quantity_requested"], available[product])
+            outcome = outcomes[line["cart_line_id"], line["attempt"]]
+            outcome["inventory_at_purchase"] = available[product]
+            outcome["quantity_allocated"] = got
+            available[product] -= got
+            if line["is_digital"]:
+                reserved[product] += got
+            if got and line["return_lag_days"] is not None:
+                wait = line["return_lag_days"] + line["restock_delay_days"]
+                coming_back[to_key(today + timedelta(days=wait))].append((product, got))
+        # 7 adjustments
+        for product, quantity, damaged_on in written_off[date_key]:
+            damaged[product] -= quantity
+            events.append((product, date_key, "write_off", quantity, damaged_on))
+        for adjustment in adjustments:
+            if adjustment["date_key"] != date_key:
+                continue
+            product = adjustment["product_key"]
+            quantity = min(adjustment["adjusted_quantity"], available[product])
+            if quantity == 0:
+                continue
+            available[product] -= quantity
+            kind = "damage" if adjustment["is_damage"] else "shrinkage"
+            events.append((product, date_key, kind, quantity, date_key))
+            if adjustment["is_damage"]:
+                damaged[product] += quantity
+                off = to_key(today + timedelta(days=adjustment["write_off_lag_days"]))
+                written_off[off].append((product, quantity, date_key))
+        # 8 snapshot
+        for product in available:
+            stockout_days[product] = stockout_days[product] + 1 if available[product] == 0 else 0
+            snapshots[product, date_key] = {
+                "quantity_available": available[product],
+                "quantity_reserved": reserved[product],
+                "quantity_damaged": damaged[product],
+                "quantity_in_transit": in_transit[product],
+                "stockout_duration_days": stockout_days[product],
+                "last_receipt_date_key": last_receipt.get(product),
+            }
+        # 9 orders
+        if calendar_day["is_review_day"]:
+            for product in available:
+                row = plan_of[product, date_key // 100]
+                level = row["order_up_to_level"]
+                quantity = max(0, level - available[product] - in_transit[product])
+                if quantity == 0:
+                    continue
+                if today.day in row["failed_order_days"]:
+                    events.append((product, date_key, "failed_order", quantity, date_key))
+                    continue
+                events.append((product, date_key, "order", quantity, date_key))
+                in_transit[product] += quantity
+                arrival = to_key(today + timedelta(days=calendar_day["lead_time_days"]))
+                arriving[arrival].append((product, quantity, date_key))
+    return outcomes, snapshots, events
