@@ -1,0 +1,252 @@
+with
+
+outcomes as (
+
+    select * from {{ ref('int_line_outcomes') }}
+    where quantity_allocated > 0
+
+),
+
+cart_lines as (
+
+    select * from {{ ref('int_cart_lines') }}
+
+),
+
+products as (
+
+    select * from {{ ref('gold_product_dim') }}
+
+),
+
+fit_relevant_categories as (
+
+    select
+        category_level_3,
+        fit_relevant
+    from {{ ref('product_taxonomy') }}
+
+),
+
+locations as (
+
+    select * from {{ ref('gold_location_dim') }}
+
+),
+
+channels as (
+
+    select * from {{ ref('gold_channel_dim') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('gold_promotion_dim') }}
+
+),
+
+customers as (
+
+    select * from {{ ref('gold_customer_dim') }}
+
+),
+
+choice_buckets as (
+
+    select * from {{ ref('int_choice_buckets') }}
+
+),
+
+sold as (
+
+    select
+        cart_lines.cart_line_id,
+        cart_lines.cart_number,
+        if(outcomes.attempt = 1, '', 'R') as attempt_suffix,
+        cart_lines.customer_key as customer_key_of_cart,
+        cart_lines.product_key,
+        cart_lines.location_key,
+        cart_lines.channel_key,
+        cart_lines.promotion_key,
+        if(cart_lines.is_digital, 'digital', 'store') as channel_group,
+        cart_lines.is_digital,
+        {{ date_of_key('outcomes.date_key') }} as sale_date,
+        cart_lines.time_key as sale_time_key,
+        outcomes.quantity_allocated as quantity_sold,
+        cart_lines.quantity_requested,
+        outcomes.inventory_at_purchase,
+        cart_lines.unit_price,
+        cart_lines.discount_amount,
+        cart_lines.return_lag_days,
+        cart_lines.restock_delay_days
+    from outcomes
+    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
+
+),
+
+-- A sold line is one row, and one more when it comes back before the last day.
+sales_and_returns as (
+
+    select
+        *,
+        explode(
+            if(
+                date_add(sale_date, return_lag_days) <= {{ last_simulated_day() }},
+                array(false, true),
+                array(false)
+            )
+        ) as is_return
+    from sold
+
+),
+
+dated as (
+
+    select
+        *,
+        if(is_return, date_add(sale_date, return_lag_days), sale_date) as calendar_date,
+        date_add(sale_date, return_lag_days + restock_delay_days) as restock_date,
+        if(is_return, -1, 1) as sign,
+        {{ bucket('return_reason', ['cart_line_id']) }} as return_reason_bucket,
+        {{ bucket('return_hour', ['cart_line_id']) }} as return_hour_bucket
+    from sales_and_returns
+
+),
+
+described as (
+
+    select
+        dated.*,
+        concat(cast(dated.cart_line_id as string), dated.attempt_suffix) as line_digits,
+        concat(cast(dated.cart_number as string), dated.attempt_suffix) as cart_digits,
+        {{ cents('dated.unit_price') }} - {{ cents('dated.discount_amount') }} as net_price_cents,
+        {{ cents('products.unit_cost') }} as cost_cents,
+        products.unit_cost,
+        cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
+        channels.channel_code,
+        promotions.promotion_type,
+        customers.customer_key,
+        payment_methods.chosen as payment_method,
+        fulfillment_types.chosen as fulfillment_type,
+        return_reasons.chosen as return_reason,
+        return_reasons.exchange_share,
+        cast(return_hours.chosen as int) as return_hour
+    from dated
+    inner join products on dated.product_key = products.product_key
+    inner join fit_relevant_categories
+        on products.category_level_3 = fit_relevant_categories.category_level_3
+    inner join locations on dated.location_key = locations.location_key
+    inner join channels on dated.channel_key = channels.channel_key
+    inner join promotions on dated.promotion_key = promotions.promotion_key
+    -- A recovered cart or a return may fall under a later version of the customer.
+    inner join customers
+        on
+            {{ customer_number('dated.customer_key_of_cart') }}
+            = {{ customer_number('customers.customer_key') }}
+            and dated.calendar_date between customers.effective_date and customers.expiration_date
+    inner join choice_buckets as payment_methods
+        on
+            payment_methods.choice = 'payment_method'
+            and dated.channel_group = payment_methods.choice_group
+            and {{ bucket('payment_method', ['dated.cart_number']) }} = payment_methods.bucket
+    inner join choice_buckets as fulfillment_types
+        on
+            fulfillment_types.choice = 'fulfillment_type'
+            and dated.channel_group = fulfillment_types.choice_group
+            and {{ bucket('fulfillment_type', ['dated.cart_number']) }} = fulfillment_types.bucket
+    inner join choice_buckets as return_reasons
+        on
+            return_reasons.choice = 'return_reason'
+            and if(fit_relevant_categories.fit_relevant, 'fit', 'no_fit')
+            = return_reasons.choice_group
+            and dated.return_reason_bucket = return_reasons.bucket
+    inner join choice_buckets as return_hours
+        on
+            return_hours.choice = 'return_hour'
+            and dated.return_hour_bucket = return_hours.bucket
+
+),
+
+valued as (
+
+    select
+        *,
+        sign * quantity_sold * net_price_cents as net_cents,
+        sign * quantity_sold * cost_cents as total_cost_cents,
+        -- Tax of the sale is rounded once, half up; a return takes back exactly that.
+        sign
+        * ((quantity_sold * net_price_cents * tax_hundred_thousandths + 50000) div 100000)
+            as tax_cents
+    from described
+
+),
+
+final as (
+
+    select
+        concat('TXN_', if(is_return, concat(line_digits, 'T'), cart_digits)) as transaction_id,
+        concat('LINE_', line_digits, if(is_return, 'T', '')) as line_item_id,
+        customer_key,
+        product_key,
+        {{ date_key('calendar_date') }} as date_key,
+        if(
+            is_return,
+            return_hour * 100
+            + 15 * cast(floor({{ uniform('return_quarter_hour', ['cart_line_id']) }} * 4) as int),
+            sale_time_key
+        ) as time_key,
+        location_key,
+        channel_key,
+        concat('ORD_', cart_digits) as order_number,
+        if(
+            is_digital,
+            null,
+            concat(
+                'POS_',
+                cast(location_key as string),
+                '_',
+                cast({{ uniform_int('pos_terminal', ['cart_number'], 1, 6) }} as string)
+            )
+        ) as pos_terminal_id,
+        if(
+            channel_code = 'STORE_POS',
+            concat(
+                'ASC_',
+                cast(location_key as string),
+                '_',
+                cast({{ uniform_int('sales_associate', ['cart_number'], 1, 12) }} as string)
+            ),
+            null
+        ) as sales_associate_id,
+        quantity_sold,
+        if(is_return, quantity_sold, quantity_requested) as quantity_requested,
+        not is_return and quantity_sold < quantity_requested as is_inventory_constrained,
+        inventory_at_purchase,
+        unit_price,
+        discount_amount,
+        tax_cents / 100.0D as tax_amount,
+        net_cents / 100.0D as net_sales_amount,
+        (net_cents - total_cost_cents) / 100.0D as gross_margin_amount,
+        is_return,
+        if(is_return, {{ date_key('restock_date') }}, null) as return_restocked_date_key,
+        is_return
+        and {{ uniform('exchange', ['cart_line_id']) }} < exchange_share as is_exchange,
+        promotion_key > 0 as is_promotional,
+        promotion_type = 'clearance' as is_clearance,
+        fulfillment_type,
+        payment_method,
+        unit_cost,
+        if(is_return, return_reason, null) as return_reason,
+        concat('LINE_', line_digits, if(is_return, 'T', '')) as sale_id,
+        net_cents / 100.0D as revenue,
+        promotion_key,
+        concat('CART_', cart_digits) as cart_id,
+        if(is_return, concat('LINE_', line_digits), null) as original_line_item_id,
+        if(is_digital, 'ecommerce', 'pos') as source_system,
+        {{ audit_columns() }}
+    from valued
+
+)
+
+select * from final

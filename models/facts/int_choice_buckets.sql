@@ -1,0 +1,75 @@
+-- A table of its own, so that engines know how small it is and join it by broadcast.
+with
+
+payment_methods as (
+
+    {{ weighted_buckets(ref('payment_methods'), ['payment_method'], ['channel_group']) }}
+
+),
+
+fulfillment_types as (
+
+    {{ weighted_buckets(ref('fulfillment_types'), ['fulfillment_type'], ['channel_group']) }}
+
+),
+
+return_reasons as (
+
+    {{
+        weighted_buckets(
+            ref('return_reasons'), ['return_reason', 'exchange_share'], ['fit_relevant']
+        )
+    }}
+
+),
+
+-- Goods come back while the stores are open, whatever the channel of the sale.
+return_hours as (
+
+    {{ weighted_buckets(ref('demand_by_hour'), ['hour'], where="channel_group = 'store'") }}
+
+),
+
+final as (
+
+    select
+        'payment_method' as choice,
+        channel_group as choice_group,
+        bucket,
+        payment_method as chosen,
+        cast(null as double) as exchange_share
+    from payment_methods
+
+    union all
+
+    select
+        'fulfillment_type' as choice,
+        channel_group as choice_group,
+        bucket,
+        fulfillment_type as chosen,
+        cast(null as double) as exchange_share
+    from fulfillment_types
+
+    union all
+
+    select
+        'return_reason' as choice,
+        if(fit_relevant, 'fit', 'no_fit') as choice_group,
+        bucket,
+        return_reason as chosen,
+        exchange_share
+    from return_reasons
+
+    union all
+
+    select
+        'return_hour' as choice,
+        'all' as choice_group,
+        bucket,
+        cast(hour as string) as chosen,
+        cast(null as double) as exchange_share
+    from return_hours
+
+)
+
+select * from final

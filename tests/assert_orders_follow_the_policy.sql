@@ -1,0 +1,120 @@
+-- Each review orders up to the level of the plan, whatever was sold; receipts come on calendar days
+-- only and bring what one review ordered.
+with
+
+events as (
+
+    select * from {{ ref('int_stock_events') }}
+
+),
+
+inventory as (
+
+    select * from {{ ref('gold_inventory_fact') }}
+
+),
+
+replenishment_plan as (
+
+    select * from {{ ref('int_replenishment_plan') }}
+
+),
+
+supply_calendar as (
+
+    select * from {{ ref('int_supply_calendar') }}
+
+),
+
+reviews as (
+
+    select
+        inventory.product_key,
+        inventory.location_key,
+        inventory.date_key,
+        greatest(
+            0,
+            replenishment_plan.order_up_to_level
+            - inventory.quantity_available
+            - inventory.quantity_in_transit
+        ) as wanted_quantity,
+        array_contains(replenishment_plan.failed_order_days, inventory.date_key % 100)
+            as supplier_fails
+    from inventory
+    inner join supply_calendar
+        on
+            inventory.location_key = supply_calendar.location_key
+            and inventory.date_key = supply_calendar.date_key
+            and supply_calendar.is_review_day
+    inner join replenishment_plan
+        on
+            inventory.product_key = replenishment_plan.product_key
+            and inventory.location_key = replenishment_plan.location_key
+            and inventory.date_key div 100 = replenishment_plan.month_key
+
+),
+
+orders as (
+
+    select * from events
+    where event_type in ('order', 'failed_order')
+
+),
+
+wrong_orders as (
+
+    select
+        'order' as problem,
+        coalesce(reviews.product_key, orders.product_key) as product_key,
+        coalesce(reviews.location_key, orders.location_key) as location_key,
+        coalesce(reviews.date_key, orders.date_key) as date_key
+    from reviews
+    full outer join orders
+        on
+            reviews.product_key = orders.product_key
+            and reviews.location_key = orders.location_key
+            and reviews.date_key = orders.date_key
+    where
+        coalesce(reviews.wanted_quantity, 0) != coalesce(orders.quantity, 0)
+        or (orders.quantity > 0 and reviews.supplier_fails != (orders.event_type = 'failed_order'))
+
+),
+
+wrong_receipts as (
+
+    select
+        'receipt' as problem,
+        receipts.product_key,
+        receipts.location_key,
+        receipts.date_key
+    from events as receipts
+    left join supply_calendar
+        on
+            receipts.location_key = supply_calendar.location_key
+            and receipts.date_key = supply_calendar.date_key
+    left join events as ordered
+        on
+            receipts.product_key = ordered.product_key
+            and receipts.location_key = ordered.location_key
+            and receipts.reference_date_key = ordered.date_key
+            and ordered.event_type = 'order'
+    where
+        receipts.event_type = 'receipt'
+        and (
+            not supply_calendar.is_receipt_day
+            or datediff(
+                {{ date_of_key('receipts.date_key') }},
+                {{ date_of_key('receipts.reference_date_key') }}
+            ) != supply_calendar.lead_time_days
+            -- Orders from before the first day are not in the table.
+            or (
+                {{ date_of_key('receipts.reference_date_key') }} >= {{ first_simulated_day() }}
+                and receipts.quantity != coalesce(ordered.quantity, 0)
+            )
+        )
+
+)
+
+select * from wrong_orders
+union all
+select * from wrong_receipts

@@ -1,0 +1,57 @@
+-- What a surviving line asked for is sold, or its shelf is empty: no unit may disappear between the
+-- carts, the allocation and the published sales.
+with
+
+cart_lines as (
+
+    select * from {{ ref('int_cart_lines') }}
+
+),
+
+outcomes as (
+
+    select * from {{ ref('int_line_outcomes') }}
+
+),
+
+sales as (
+
+    select
+        -- LINE_ and the digits of the line, R behind them when a recovery cart bought it.
+        cast(regexp_extract(line_item_id, '[0-9]+', 0) as bigint) as cart_line_id,
+        if(line_item_id like '%R', 2, 1) as attempt,
+        quantity_sold
+    from {{ ref('gold_sales_fact') }}
+    where not is_return
+
+),
+
+lines as (
+
+    select
+        cart_lines.cart_line_id,
+        cart_lines.quantity_requested,
+        outcomes.attempt,
+        outcomes.is_abandoned,
+        outcomes.quantity_allocated,
+        outcomes.inventory_at_purchase,
+        coalesce(sales.quantity_sold, 0) as quantity_sold
+    from cart_lines
+    left join outcomes on cart_lines.cart_line_id = outcomes.cart_line_id
+    left join sales
+        on
+            outcomes.cart_line_id = sales.cart_line_id
+            and outcomes.attempt = sales.attempt
+
+)
+
+select *
+from lines
+where
+    attempt is null
+    or quantity_sold != quantity_allocated
+    or (is_abandoned and (quantity_allocated != 0 or inventory_at_purchase is not null))
+    or (
+        not is_abandoned
+        and quantity_allocated != least(quantity_requested, inventory_at_purchase)
+    )
