@@ -11,7 +11,8 @@ unfolded as (
     select
         location_key,
         product_key,
-        inline(line_outcomes) -- noqa: AL03 (a column for each field of the struct)
+        -- One column for each field of the struct.
+        inline(line_outcomes) -- noqa: AL03
     from allocation
 
 ),

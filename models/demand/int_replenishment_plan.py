@@ -17,7 +17,7 @@ import pyarrow as pa
 # Streams of random numbers: one number for each use, never reused (1 to 3: int_cart_lines).
 OUTAGES, BURN_IN, CALIBRATION = 4, 5, 6
 
-BURN_IN_CYCLES = 14  # review periods before the first day: enough to forget the starting level
+BURN_IN_CYCLES = 12  # review periods before the first day: enough to run out of the first level
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -110,6 +110,11 @@ def stay_probability(schedule):
     return np.exp(-schedule.review_period_days / schedule.outage_mean_days)
 
 
+def long_run_probability(start, stay):
+    """Share of reviews with an outage: the stationary state of the two-state Markov chain."""
+    return start / (1 - stay + start)
+
+
 def calibrate_outages(seed, schedule, target_rate, net_share, positions=256, cycles=20):
     """OutageCurve that makes the sample's share of days with nothing available the target.
 
@@ -122,6 +127,7 @@ def calibrate_outages(seed, schedule, target_rate, net_share, positions=256, cyc
     period, lead_time = schedule.review_period_days, schedule.lead_time_days
     rng = uniforms(seed, CALIBRATION, 0, schedule.cover_days)
     weeks = -(-period // 7)
+    first_outage = rng.random(len(demand))
     daily, outage = [], []
     for _ in range(BURN_IN_CYCLES + cycles):
         unevenness = np.repeat(gamma_quantiles(rng.random((weeks, len(demand), 2))), 7, axis=0)
@@ -138,7 +144,8 @@ def calibrate_outages(seed, schedule, target_rate, net_share, positions=256, cyc
     for _ in range(12):
         start = (low + high) / 2
         available, in_transit = level.copy(), np.zeros(len(demand))
-        failing = np.zeros(len(demand), dtype=bool)
+        start_of_each = np.repeat(start, positions)
+        failing = first_outage < long_run_probability(start_of_each, stay)
         empty = np.zeros(len(demand))
         for cycle, (days, draw) in enumerate(zip(daily, outage, strict=True)):
             for day, wanted in enumerate(days):  # day 0 is the day after the review
@@ -148,7 +155,7 @@ def calibrate_outages(seed, schedule, target_rate, net_share, positions=256, cyc
                 available = np.maximum(available - wanted, 0)
                 if cycle >= BURN_IN_CYCLES:
                     empty += available == 0
-            failing = draw < np.where(failing, stay, np.repeat(start, positions))
+            failing = draw < np.where(failing, stay, start_of_each)
             in_transit = np.where(failing, 0, np.maximum(level - available, 0))
         rate = empty.reshape(len(grid), positions).mean(axis=1) / (cycles * period)
         low, high = (
@@ -169,7 +176,8 @@ def opening_stock(seed, location_key, first_day, days_since_review, schedule, de
     # The last review before the first day, then back a whole number of periods.
     review = first_day - (days_since_review or period) - BURN_IN_CYCLES * period
     available, in_transit = level.copy(), np.zeros(size, np.int64)
-    failing = np.zeros(size, dtype=bool)
+    first_draw = uniforms(seed, BURN_IN, location_key, review - period).random(size)
+    failing = first_draw < long_run_probability(start, stay)
     while review < first_day:
         rng = uniforms(seed, BURN_IN, location_key, review)
         failing = uniforms(seed, OUTAGES, location_key, review).random(size) < np.where(

@@ -58,7 +58,8 @@ days as (
         cost_cents,
         price_cents,
         last_date_key,
-        inline(stock_days) -- noqa: AL03 (a column for each field of the struct)
+        -- One column for each field of the struct.
+        inline(stock_days) -- noqa: AL03
     from positions
 
 ),
