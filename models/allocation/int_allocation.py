@@ -580,32 +580,33 @@ def model(dbt, session):
             lead_time_days=int(days["lead_time_days"].iloc[0]),
         )
 
+    # Line ids begin with the day, so lines sort by day.
     sources = (
-        (PLAN, PLAN_FIELDS, dbt.ref("int_replenishment_plan")),
-        (ADJUSTMENT, ADJUSTMENT_FIELDS, dbt.ref("int_stock_adjustments")),
-        (CART_LINE, LINE_FIELDS, dbt.ref("int_cart_lines")),
+        (PLAN, PLAN_FIELDS, "product_key", dbt.ref("int_replenishment_plan")),
+        (ADJUSTMENT, ADJUSTMENT_FIELDS, "date_key", dbt.ref("int_stock_adjustments")),
+        (CART_LINE, LINE_FIELDS, "cart_line_id", dbt.ref("int_cart_lines")),
     )
     spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
     all_fields = {**PLAN_FIELDS, **ADJUSTMENT_FIELDS, **LINE_FIELDS}
     stream = None
-    for kind, fields, rows in sources:
-        is_plan = kind == PLAN
-        part = rows.select(
-            F.lit(kind).alias("stream_kind"),
-            "location_key",
-            F.expr("month_key" if is_plan else "cast(date_key div 100 as int)").alias("month_key"),
-            F.expr("failed_order_days" if is_plan else "cast(null as array<int>)").alias(
-                "failed_order_days"
-            ),
-            *[
-                F.expr(name if name in fields else "null").cast(spark_types[numpy_type]).alias(name)
-                for name, numpy_type in all_fields.items()
-            ],
-        )
+    for kind, fields, order, rows in sources:
+        columns = {
+            "stream_kind": str(kind),
+            "stream_order": f"cast({order} as bigint)",
+            "location_key": "location_key",
+            "month_key": "month_key" if kind == PLAN else "cast(date_key div 100 as int)",
+            "failed_order_days": "failed_order_days"
+            if kind == PLAN
+            else "cast(null as array<int>)",
+        }
+        for name, numpy_type in all_fields.items():
+            column = name if name in fields else "null"
+            columns[name] = f"cast({column} as {spark_types[numpy_type]})"
+        part = rows.select(*[F.expr(column).alias(name) for name, column in columns.items()])
         stream = part if stream is None else stream.unionByName(part)
     # A bare sort before mapInArrow may be optimised away; the order of a window may not.
     in_order = Window.partitionBy("location_key").orderBy(
-        "month_key", "stream_kind", "date_key", "product_key", "cart_line_id", "is_damage"
+        "month_key", "stream_kind", "stream_order"
     )
     stream = stream.withColumn("stream_position", F.row_number().over(in_order))
     return stream.mapInArrow(

@@ -69,19 +69,20 @@ def uniforms(seed, stream, location, day):
 
 def poisson_quantiles(means, draws):
     """Inverse CDF of the Poisson distribution, element by element (means above 600: the mean)."""
-    counts = np.where(means > 600, np.round(means), 0).astype(np.int64)
-    at = np.flatnonzero(means <= 600)
-    mean, draw = means[at], draws[at]
+    mean, draw = means.ravel(), draws.ravel()
+    counts = np.where(mean > 600, np.round(mean), 0).astype(np.int64)
+    at = np.flatnonzero(mean <= 600)
+    mean, draw = mean[at], draw[at]
     term = np.exp(-mean)
     cdf, count = term.copy(), 0
     while len(at):
         above = (draw >= cdf) & (term > 0)
-        counts[at[~above]] = count
         at, mean, draw = at[above], mean[above], draw[above]
         count += 1
+        counts[at] = count
         term = term[above] * mean / count
         cdf = cdf[above] + term
-    return counts
+    return counts.reshape(means.shape)
 
 
 def gamma_quantiles(draws):
@@ -127,17 +128,12 @@ def calibrate_outages(seed, schedule, target_rate, net_share, positions=256, cyc
     period, lead_time = schedule.review_period_days, schedule.lead_time_days
     rng = uniforms(seed, CALIBRATION, 0, schedule.cover_days)
     weeks = -(-period // 7)
+    all_cycles = BURN_IN_CYCLES + cycles
     first_outage = rng.random(len(demand))
-    daily, outage = [], []
-    for _ in range(BURN_IN_CYCLES + cycles):
-        unevenness = np.repeat(gamma_quantiles(rng.random((weeks, len(demand), 2))), 7, axis=0)
-        daily.append(
-            [
-                poisson_quantiles(demand * net_share * unevenness[day], rng.random(len(demand)))
-                for day in range(period)
-            ]
-        )
-        outage.append(rng.random(len(demand)))
+    outage = rng.random((all_cycles, len(demand)))
+    unevenness = gamma_quantiles(rng.random((all_cycles, weeks, len(demand), 2)))
+    means = demand * net_share * np.repeat(unevenness, 7, axis=1)[:, :period]
+    daily = poisson_quantiles(means, rng.random(means.shape))
 
     low, high = np.zeros(len(grid)), np.full(len(grid), 0.9)
     stay = stay_probability(schedule)
@@ -175,25 +171,34 @@ def opening_stock(seed, location_key, first_day, days_since_review, schedule, de
     period, lead_time = schedule.review_period_days, schedule.lead_time_days
     # The last review before the first day, then back a whole number of periods.
     review = first_day - (days_since_review or period) - BURN_IN_CYCLES * period
-    available, in_transit = level.copy(), np.zeros(size, np.int64)
+    reviews = range(review, first_day, period)
+    # Days of demand before and from the receipt, which is on the shelf for its own day's demand.
+    exposures = np.array(
+        [
+            (
+                min(day + lead_time, first_day) - day - 1,
+                max(0, min(day + period + 1, first_day) - day - lead_time),
+            )
+            for day in reviews
+        ]
+    )
+    draws = np.array(
+        [uniforms(seed, BURN_IN, location_key, day).random((2, size, 3)) for day in reviews]
+    )
+    means = demand * exposures[:, :, None] * gamma_quantiles(draws[..., :2])
+    wanted = poisson_quantiles(means, draws[..., 2])
+
     first_draw = uniforms(seed, BURN_IN, location_key, review - period).random(size)
     failing = first_draw < long_run_probability(start, stay)
-    while review < first_day:
-        rng = uniforms(seed, BURN_IN, location_key, review)
-        failing = uniforms(seed, OUTAGES, location_key, review).random(size) < np.where(
-            failing, stay, start
-        )
+    available, in_transit = level.copy(), np.zeros(size, np.int64)
+    for day, before_receipt, after_receipt in zip(reviews, wanted[:, 0], wanted[:, 1], strict=True):
+        draw = uniforms(seed, OUTAGES, location_key, day).random(size)
+        failing = draw < np.where(failing, stay, start)
         in_transit = np.where(failing, 0, np.maximum(level - available, 0))
-        # An order that arrives on day d is on the shelf for that day's demand.
-        for days, is_receipt in ((lead_time - 1, False), (period - lead_time + 1, True)):
-            starts = review + 1 if not is_receipt else review + lead_time
-            days = min(days, first_day - starts)
-            if is_receipt and starts < first_day:
-                available, in_transit = available + in_transit, np.zeros(size, np.int64)
-            unevenness = gamma_quantiles(rng.random((size, 2)))
-            wanted = poisson_quantiles(demand * max(days, 0) * unevenness, rng.random(size))
-            available = np.maximum(available - wanted, 0)
-        review += period
+        available = np.maximum(available - before_receipt, 0)
+        if day + lead_time < first_day:
+            available, in_transit = available + in_transit, np.zeros(size, np.int64)
+        available = np.maximum(available - after_receipt, 0)
     return available, in_transit, failing
 
 
