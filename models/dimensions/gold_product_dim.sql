@@ -90,8 +90,7 @@ products as (
         {{ bucket('product_lifecycle', ['id']) }} as lifecycle_bucket,
         {{ uniform('product_price', ['id']) }} as price_draw,
         {{ uniform('product_cost', ['id']) }} as cost_draw,
-        {{ uniform('product_popularity', ['id']) }} as popularity_draw,
-        {{ uniform('product_promotion', ['id']) }} as promotion_draw
+        {{ uniform('product_popularity', ['id']) }} as popularity_draw
     from range(1, {{ var('num_products') | int + 1 }})
 
 ),
@@ -263,7 +262,6 @@ final as (
         costed.return_rate_index,
         costed.demand_index,
         costed.popularity_draw,
-        costed.promotion_draw,
         {{ audit_columns('product_master') }}
     from costed
     inner join price_tiers

@@ -14,24 +14,6 @@ CONTRACTS = {
 # Internal tables may gain columns freely; the gold tables are built exactly as declared.
 PUBLISHED = [table for table in CONTRACTS if table.startswith("gold_")]
 
-# Contracts without a model so far. A model that exists must be taken off this list.
-MISSING: set[str] = {
-    "gold_cart_abandonment_fact",
-    "gold_cart_fact",
-    "gold_channel_performance_agg",
-    "gold_customer_event_fact",
-    "gold_customer_product_affinity_agg",
-    "gold_demand_forecast_fact",
-    "gold_inventory_movement_fact",
-    "gold_lost_sales_fact",
-    "gold_sales_daily_agg",
-    "gold_sales_monthly_agg",
-    "gold_sales_weekly_agg",
-    "gold_size_fit_bridge",
-    "gold_stockout_events",
-    "gold_validation_results",
-}
-
 ARROW_TYPES = {
     "string": {pa.string(), pa.large_string(), pa.string_view()},
     "int": {pa.int32()},
@@ -48,13 +30,6 @@ def model_of(manifest: dict, table: str) -> dict | None:
     return manifest["nodes"].get(f"model.stocktrue.{table}")
 
 
-def present(table: str) -> str:
-    """Skip the test of a table that is known to be missing."""
-    if table in MISSING:
-        pytest.skip(f"{table} is in MISSING")
-    return table
-
-
 def agrees_in_order(columns: list[str], table: str) -> bool:
     """Tell whether the columns are those of the contract in its order.
 
@@ -68,12 +43,6 @@ def agrees_in_order(columns: list[str], table: str) -> bool:
     return columns[:fixed] + columns[len(columns) - tail :] == promised
 
 
-def test_missing_tables_are_missing(manifest):
-    """The list of missing tables names only contracts that have no model."""
-    assert set(CONTRACTS) >= MISSING
-    assert {table for table in MISSING if model_of(manifest, table)} == set()
-
-
 def test_every_published_model_has_a_contract(manifest):
     """A consumer finds the meaning of each gold table in contracts/."""
     models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
@@ -84,7 +53,7 @@ def test_every_published_model_has_a_contract(manifest):
 @pytest.mark.parametrize("table", PUBLISHED)
 def test_properties_agree_with_the_contract(manifest, table):
     """Names, types, order and not-null constraints of the model's properties."""
-    model = model_of(manifest, present(table))
+    model = model_of(manifest, table)
     assert model, f"no model {table}"
     columns = {
         name: (
@@ -96,6 +65,32 @@ def test_properties_agree_with_the_contract(manifest, table):
     expected = {c["name"]: (c["type"], c["nullable"]) for c in CONTRACTS[table]["columns"]}
     assert {name: columns.get(name) for name in expected} == expected
     assert agrees_in_order(list(columns), table)
+
+
+@pytest.mark.parametrize("table", PUBLISHED)
+def test_keys_agree_with_the_contract(manifest, table):
+    """Primary and foreign keys are declared, and the model is open to other projects."""
+    model = model_of(manifest, table)
+    assert model["config"]["access"] == "public"
+    keys = {"primary_key": [], "foreign_key": []}
+    for constraint in model["constraints"]:
+        keys[constraint["type"]].append(constraint)
+    assert [key["columns"] for key in keys["primary_key"]] == [CONTRACTS[table]["primary_key"]]
+    declared = {
+        key["columns"][0]: f"{key['to'].split('.')[-1].strip('`')}.{key['to_columns'][0]}"
+        for key in keys["foreign_key"]
+    }
+    assert declared == CONTRACTS[table].get("foreign_keys", {})
+
+
+def test_internal_models_are_private(manifest):
+    """Only the published tables may be relied on; the others can change without notice."""
+    models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
+    internal = [
+        m for m in models if m["package_name"] == "stocktrue" and m["name"] not in PUBLISHED
+    ]
+    assert internal
+    assert {model["config"]["access"] for model in internal} == {"private"}
 
 
 def test_order_rule_of_the_contracts():
@@ -114,14 +109,14 @@ def test_order_rule_of_the_contracts():
 @pytest.mark.parametrize("table", PUBLISHED)
 def test_properties_are_enforced(manifest, table):
     """The build itself checks names and types: dbt's contract, or the adapter's for Python."""
-    config = model_of(manifest, present(table))["config"]
+    config = model_of(manifest, table)["config"]
     assert config["contract"]["enforced"] or config.get("enforce_contract")
 
 
 @pytest.mark.parametrize("table", CONTRACTS)
 def test_table_agrees_with_the_contract(tiny_world, manifest, table):
     """Names, types and nullability of the columns that were really built."""
-    built = tiny_world.table(present(table))
+    built = tiny_world.table(table)
     if table in PUBLISHED:
         assert built.column_names == list(model_of(manifest, table)["columns"])
     assert agrees_in_order(built.column_names, table)
@@ -134,7 +129,7 @@ def test_table_agrees_with_the_contract(tiny_world, manifest, table):
 @pytest.mark.parametrize("table", CONTRACTS)
 def test_primary_key_is_unique(tiny_world, table):
     """The rows of a table are told apart by its primary key."""
-    built = tiny_world.table(present(table))
+    built = tiny_world.table(table)
     keys = CONTRACTS[table]["primary_key"]
     assert built.group_by(keys).aggregate([]).num_rows == built.num_rows
 
@@ -142,11 +137,9 @@ def test_primary_key_is_unique(tiny_world, table):
 @pytest.mark.parametrize("table", CONTRACTS)
 def test_foreign_keys_resolve(tiny_world, table):
     """Every key that is not NULL is found in the table it refers to."""
-    built = tiny_world.table(present(table))
+    built = tiny_world.table(table)
     for column, target in CONTRACTS[table].get("foreign_keys", {}).items():
         other, key = target.split(".")
-        if other in MISSING:
-            continue
         known = pa.compute.is_in(built[column], value_set=key_values(tiny_world, other, key))
         unknown = pa.compute.and_not(pa.compute.is_valid(built[column]), known)
         assert not pa.compute.any(unknown).as_py(), f"{column} -> {target}"
