@@ -8,6 +8,8 @@ from textwrap import dedent
 
 import pytest
 from dbt.cli.main import dbtRunner
+from deltalake import DeltaTable
+from support import read_delta
 
 PROFILES = """
 stocktrue:
@@ -81,9 +83,7 @@ class Project:
 
     def rows(self, table: str, schema: str = "main") -> list[dict]:
         """The rows of the current Delta version, sorted, read without the engine."""
-        from deltalake import DeltaTable
-
-        found = DeltaTable(self.folder / "warehouse" / schema / table).to_pyarrow_table()
+        found = read_delta(DeltaTable(self.folder / "warehouse" / schema / table))
         return sorted(found.to_pylist(), key=str)
 
 

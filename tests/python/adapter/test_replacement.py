@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from deltalake import DeltaTable
+from support import read_delta
 
 MODEL = "select id, '{{ var('mark') }}' as mark from range({{ var('rows', 1000) }})"
 SLOW = """
@@ -36,14 +37,14 @@ def test_readers_see_whole_versions_and_old_files_go(project):
     project.build("--vars", "mark: v0")
     reader = DeltaTable(folder)  # stays on the version that is about to be replaced
     project.build("--vars", "{mark: v1, rows: 500}")
-    assert reader.to_pyarrow_table().num_rows == 1000
+    assert read_delta(reader).num_rows == 1000
 
     builder = subprocess.Popen(
         project.command("build", "--vars", "{mark: v2, rows: 2000000}"), stdout=subprocess.PIPE
     )
     seen = set()
     while builder.poll() is None:
-        table = DeltaTable(folder).to_pyarrow_table(columns=["mark"])
+        table = read_delta(DeltaTable(folder), ["mark"])
         seen.add((table.num_rows, *set(table["mark"].to_pylist()[:1])))
     assert seen <= {(500, "v1"), (2_000_000, "v2")}, seen
     assert builder.returncode == 0
