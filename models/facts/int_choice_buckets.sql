@@ -30,6 +30,12 @@ return_hours as (
 
 ),
 
+abandonment_reasons as (
+
+    {{ weighted_buckets(ref('abandonment_reasons'), ['suspected_reason']) }}
+
+),
+
 final as (
 
     select
@@ -69,6 +75,16 @@ final as (
         cast(hour as string) as chosen,
         cast(null as double) as exchange_share
     from return_hours
+
+    union all
+
+    select
+        'abandonment_reason' as choice,
+        'all' as choice_group,
+        bucket,
+        suspected_reason as chosen,
+        cast(null as double) as exchange_share
+    from abandonment_reasons
 
 )
 

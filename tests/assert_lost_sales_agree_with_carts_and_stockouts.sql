@@ -1,0 +1,121 @@
+-- What surviving carts asked for is sold or lost to the unit, and the same lost units stand on the
+-- carts, in the lost sales and in the stockout events.
+with
+
+carts as (
+
+    select * from {{ ref('gold_cart_fact') }}
+
+),
+
+lost_sales as (
+
+    select * from {{ ref('gold_lost_sales_fact') }}
+
+),
+
+stockout_events as (
+
+    select * from {{ ref('gold_stockout_events') }}
+
+),
+
+sales as (
+
+    select * from {{ ref('gold_sales_fact') }}
+    where not is_return
+
+),
+
+units_by_cart as (
+
+    select
+        cart_id,
+        sum(units_sold) as units_sold,
+        sum(units_lost) as units_lost,
+        sum(sale_units) as sale_units,
+        sum(lost_sale_units) as lost_sale_units
+    from (
+        select
+            cart_id,
+            units_sold,
+            if(is_abandoned, 0, units_requested - units_sold) as units_lost,
+            0 as sale_units,
+            0 as lost_sale_units
+        from carts
+
+        union all
+
+        select
+            cart_id,
+            0 as units_sold,
+            0 as units_lost,
+            quantity_sold as sale_units,
+            0 as lost_sale_units
+        from sales
+
+        union all
+
+        select
+            cart_id,
+            0 as units_sold,
+            0 as units_lost,
+            0 as sale_units,
+            quantity_lost as lost_sale_units
+        from lost_sales
+    )
+    group by cart_id
+
+),
+
+lost_by_event as (
+
+    select
+        stockout_id,
+        min(product_key) as product_key,
+        min(location_key) as location_key,
+        min(date_key) as first_date_key,
+        max(date_key) as last_date_key,
+        count(*) as attempts,
+        sum(quantity_lost) as quantity,
+        sum({{ cents('lost_revenue') }}) as revenue_cents
+    from lost_sales
+    group by stockout_id
+
+),
+
+wrong_carts as (
+
+    select
+        'cart' as problem,
+        cart_id as problem_id
+    from units_by_cart
+    where units_sold != sale_units or units_lost != lost_sale_units
+
+),
+
+wrong_events as (
+
+    select
+        'stockout event' as problem,
+        cast(
+            coalesce(stockout_events.stockout_id, lost_by_event.stockout_id) as string
+        ) as problem_id
+    from stockout_events
+    full outer join lost_by_event on stockout_events.stockout_id = lost_by_event.stockout_id
+    where
+        stockout_events.stockout_id is null
+        or stockout_events.lost_sales_attempts != coalesce(lost_by_event.attempts, 0)
+        or stockout_events.lost_sales_quantity != coalesce(lost_by_event.quantity, 0)
+        or {{ cents('stockout_events.lost_sales_revenue') }}
+        != coalesce(lost_by_event.revenue_cents, 0)
+        or stockout_events.product_key != lost_by_event.product_key
+        or stockout_events.location_key != lost_by_event.location_key
+        or stockout_events.stockout_start_date_key > lost_by_event.first_date_key
+        or stockout_events.stockout_end_date_key < lost_by_event.last_date_key
+
+)
+
+select * from wrong_carts
+union all
+select * from wrong_events
