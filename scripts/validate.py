@@ -1,0 +1,113 @@
+"""Print gold_validation_results as a table; exit status 1 when one fails or there are none.
+
+The local target is read straight from its Delta table, any other one through `dbt show`. Folder
+and schema are those of profiles.yml: STOCKTRUE_WAREHOUSE and STOCKTRUE_SCHEMA choose others.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from urllib.parse import unquote
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = "gold_validation_results"
+HEADER = ("id", "validation", "measured", "expected", "passed", "detail")
+NAME_WIDTH = 40
+DETAIL_MINIMUM = 30
+
+
+def read_delta(folder: Path) -> list[dict] | None:
+    """Return the rows of a Delta table, or None when there is none in the folder."""
+    from deltalake import DeltaTable
+    from pyarrow import parquet
+
+    if not DeltaTable.is_deltatable(str(folder)):
+        return None
+    # File by file: the threads of to_pyarrow_table can abort the interpreter when it ends.
+    files = [unquote(uri) for uri in DeltaTable(str(folder)).file_uris()]
+    return [row for file in files for row in parquet.read_table(file).to_pylist()]
+
+
+def read_through_dbt(target: str) -> list[dict] | None:
+    """Return the rows of the table as dbt shows them, or None when it cannot."""
+    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "show", "--target", target]
+    command += ["--output", "json", "--limit", "-1"]
+    command += ["--inline", f"select * from {{{{ ref('{TABLE}') }}}}"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    start = done.stdout.find("{")
+    if done.returncode or start < 0:
+        print(done.stdout, file=sys.stderr)
+        return None
+    return json.JSONDecoder().raw_decode(done.stdout[start:])[0]["show"]
+
+
+def figure(value: float | None) -> str:
+    """Return a figure as short text: whole numbers whole, others with six decimals at most."""
+    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def expected(low: float | None, high: float | None) -> str:
+    """Return the range that passes as text."""
+    if low is None and high is None:
+        return "any"
+    if low is None:
+        return f"<= {figure(high)}"
+    if high is None:
+        return f">= {figure(low)}"
+    return figure(low) if low == high else f"{figure(low)} to {figure(high)}"
+
+
+def table(results: list[dict], width: int) -> str:
+    """Return the results as a table at most `width` characters wide, long texts wrapped."""
+    cells = [
+        (
+            row["validation_id"],
+            row["validation_name"],
+            figure(row["measured_value"]) or "-",
+            expected(row["expected_min"], row["expected_max"]),
+            "yes" if row["is_passed"] else "NO",
+            row["detail"] or "",
+        )
+        for row in sorted(results, key=lambda row: row["validation_id"])
+    ]
+    widths = [max(map(len, column)) for column in zip(HEADER, *cells, strict=True)]
+    widths[1] = min(widths[1], NAME_WIDTH)
+    widths[5] = max(DETAIL_MINIMUM, width - sum(widths[:5]) - 2 * 5)
+    lines = []
+    for row in [HEADER, tuple("-" * width for width in widths), *cells]:
+        wrapped = [
+            textwrap.wrap(cell, width) or [""] for cell, width in zip(row, widths, strict=True)
+        ]
+        for at in range(max(map(len, wrapped))):
+            parts = [part[at] if at < len(part) else "" for part in wrapped]
+            padded = [part.ljust(width) for part, width in zip(parts, widths, strict=True)]
+            lines.append("  ".join(padded).rstrip())
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read, print, and exit with 1 unless every validation passed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", default="local", help="target of profiles.yml")
+    target = parser.parse_args().target
+    if target == "local":
+        warehouse = ROOT / os.environ.get("STOCKTRUE_WAREHOUSE", "warehouse")
+        results = read_delta(warehouse / os.environ.get("STOCKTRUE_SCHEMA", "stocktrue") / TABLE)
+    else:
+        results = read_through_dbt(target)
+    if not results:
+        sys.exit(f"validate: no {TABLE} in target {target}: run make build first")
+    print(table(results, shutil.get_terminal_size((160, 24)).columns))
+    failed = [row["validation_id"] for row in results if not row["is_passed"]]
+    print(f"\n{len(results) - len(failed)} of {len(results)} validations passed")
+    if failed:
+        sys.exit(f"validate: failed: {', '.join(sorted(failed))}")
+
+
+if __name__ == "__main__":
+    main()
