@@ -1,0 +1,74 @@
+{#
+    Unique number of a session: calendar day, location, attempt (0 = no cart) and a number within.
+
+    It depends on nothing else, so appended days keep it. A recovery keeps the day of its cart.
+#}
+{% macro session_key(date, location_key, attempt, number) -%}
+    ((cast(datediff({{ date }}, date '1970-01-01') as bigint) * 10000 + {{ location_key }}) * 10
+    + {{ attempt }}) * 10000000 + {{ number }}
+{%- endmacro %}
+
+
+{# Which attempt of its cart a session is, 0 without a cart. #}
+{% macro attempt_of_session_key(session_key) %}{{ session_key }} div 10000000 % 10{% endmacro %}
+
+
+{# The published id; the session of a cart has the digits of the cart. #}
+{% macro session_id(session_key, cart_number) -%}
+    concat(
+        'SES_',
+        cast(coalesce({{ cart_number }}, {{ session_key }}) as string),
+        if({{ attempt_of_session_key(session_key) }} = 2, 'R', '')
+    )
+{%- endmacro %}
+
+
+{# First day whose web events are kept. #}
+{% macro first_event_day() -%}
+    {%- set days = var("event_history_days") | int -%}
+    {%- if days == 0 or days >= var("date_range_days") | int -%}
+        {{ first_simulated_day() }}
+    {%- else -%}
+        date_sub({{ last_simulated_day() }}, {{ days - 1 }})
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Row of int_product_pages: a page about one of the month's 10,000 buckets of popular products. #}
+{% macro popular_page_key(month_key, bucket, page_number) -%}
+    (cast({{ month_key }} as bigint) * 10000 + {{ bucket }}) * 100 + {{ page_number }}
+{%- endmacro %}
+
+
+{# Row of int_product_pages: a page about a certain product. #}
+{% macro product_page_key(product_key, page_number) -%}
+    cast(-{{ product_key }} as bigint) * 100 - {{ page_number }}
+{%- endmacro %}
+
+
+{# Row of int_session_profiles. #}
+{% macro session_profile_key(channel_key, device_number, profile_number) -%}
+    ({{ channel_key }} * 10 + {{ device_number }}) * 1000 + {{ profile_number }}
+{%- endmacro %}
+
+
+{#
+    Part of a session and bucket of its script as one number: a join on a number of narrow range is
+    estimated well, so the engine builds its hash table from the small side.
+#}
+{% macro session_script_key(part, bucket) -%}
+    case {{ part }}
+        {%- for name in [
+            'browse',
+            'opening',
+            'line',
+            'second_thought',
+            'bought',
+            'nothing_left',
+            'left_at_cart',
+            'left_at_checkout',
+        ] %}
+        when '{{ name }}' then {{ loop.index0 * 1000 }}
+        {%- endfor %}
+    end + {{ bucket }}
+{%- endmacro %}

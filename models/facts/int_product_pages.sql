@@ -1,0 +1,169 @@
+{%- set buckets = 10000 -%}
+
+-- A table of its own, so that engines know how small it is and join it by broadcast.
+with
+
+products as (
+
+    select * from {{ ref('gold_product_dim') }}
+
+),
+
+demand_plan as (
+
+    select * from {{ ref('int_demand_plan') }}
+
+),
+
+web_pages as (
+
+    select * from {{ ref('web_pages') }}
+
+),
+
+location_demand as (
+
+    select * from {{ ref('int_location_demand') }}
+    where channel_group = 'digital'
+
+),
+
+search_term_buckets as (
+
+    {{ weighted_buckets(ref('search_terms'), ['search_term'], ['category_level_3']) }}
+
+),
+
+-- Only products on sale in the whole month are looked at by chance; the smallest weight keeps a
+-- month without such a product from being empty.
+popularity as (
+
+    select
+        demand_plan.month_key,
+        demand_plan.product_key,
+        1 + sum(
+            if(
+                products.launch_date <= demand_plan.month_start
+                and coalesce(
+                    products.end_of_life_date >= last_day(demand_plan.month_start), true
+                ),
+                demand_plan.demand_weight,
+                cast(0 as bigint)
+            )
+        ) as popularity_weight
+    from demand_plan
+    inner join location_demand on demand_plan.location_key = location_demand.location_key
+    inner join products on demand_plan.product_key = products.product_key
+    where
+        demand_plan.is_simulated
+        and demand_plan.month_key >= ({{ date_key(first_event_day()) }}) div 100
+    group by demand_plan.month_key, demand_plan.product_key
+
+),
+
+cumulated as (
+
+    select
+        month_key,
+        product_key,
+        popularity_weight,
+        sum(popularity_weight) over (
+            partition by month_key order by product_key
+            rows between unbounded preceding and current row
+        ) as weight_to_here,
+        sum(popularity_weight) over (partition by month_key) as total_weight
+    from popularity
+
+),
+
+bucket_ranges as (
+
+    select
+        month_key,
+        product_key,
+        (weight_to_here - popularity_weight) * {{ buckets }} div total_weight as bucket_start,
+        weight_to_here * {{ buckets }} div total_weight as bucket_end
+    from cumulated
+
+),
+
+pages as (
+
+    select
+        buckets.product_key,
+        web_pages.page_number,
+        web_pages.path,
+        web_pages.completed_by,
+        web_pages.shows_product,
+        {{ popular_page_key('buckets.month_key', 'buckets.bucket', 'web_pages.page_number') }}
+            as page_key,
+        {{ bucket('search_term', ['buckets.month_key', 'buckets.bucket']) }} as term_bucket
+    from (
+        select
+            month_key,
+            product_key,
+            explode(sequence(bucket_start, bucket_end - 1)) as bucket
+        from bucket_ranges
+        where bucket_end > bucket_start
+    ) as buckets
+    cross join web_pages
+    where web_pages.shows_product or web_pages.completed_by != 'nothing'
+
+    union all
+
+    select
+        products.product_key,
+        web_pages.page_number,
+        web_pages.path,
+        web_pages.completed_by,
+        web_pages.shows_product,
+        {{ product_page_key('products.product_key', 'web_pages.page_number') }} as page_key,
+        {{ bucket('search_term', ['products.product_key']) }} as term_bucket
+    from products
+    cross join web_pages
+    where web_pages.shows_product or web_pages.completed_by != 'nothing'
+
+),
+
+final as (
+
+    select
+        pages.page_key,
+        if(pages.shows_product, pages.product_key, null) as product_key,
+        if(pages.shows_product, products.category_level_2, null) as event_label,
+        if(pages.completed_by = 'search_term', terms.search_term, null) as search_term,
+        concat(
+            pages.path,
+            case pages.completed_by
+                when 'search_term' then replace(terms.search_term, ' ', '+')
+                when 'category'
+                    then replace(
+                        concat(products.category_level_2, '/', products.category_level_3), ' ', '-'
+                    )
+                when 'product' then lower(products.sku)
+                else ''
+            end
+        ) as page_url
+    from pages
+    inner join products on pages.product_key = products.product_key
+    inner join search_term_buckets as terms
+        on
+            products.category_level_3 = terms.category_level_3
+            and pages.term_bucket = terms.bucket
+
+    union all
+
+    select
+        cast(page_number as bigint) as page_key,
+        cast(null as int) as product_key,
+        cast(null as string) as event_label,
+        cast(null as string) as search_term,
+        path as page_url
+    from web_pages
+    where
+        not shows_product
+        and completed_by = 'nothing'
+
+)
+
+select * from final

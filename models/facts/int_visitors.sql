@@ -1,0 +1,72 @@
+-- A table of its own, so that engines know how small it is and join it by broadcast.
+with
+
+locations as (
+
+    select * from {{ ref('gold_location_dim') }}
+    where channel = 'digital'
+
+),
+
+customers as (
+
+    select * from {{ ref('gold_customer_dim') }}
+
+),
+
+served as (
+
+    select
+        locations.location_key,
+        count(customers.customer_key) as customer_count
+    from locations
+    left join customers on locations.location_key = customers.fulfillment_location_id
+    group by locations.location_key
+
+),
+
+-- A location without customers of its own serves passers-by, as in int_cart_lines.
+members as (
+
+    select
+        served.location_key,
+        {{ customer_number('customers.customer_key') }} as customer_number,
+        customers.visit_frequency_draw
+    from served
+    inner join customers
+        on
+            served.location_key = customers.fulfillment_location_id
+            or served.customer_count = 0
+    where customers.version = 1
+
+),
+
+positions as (
+
+    select
+        location_key,
+        customer_number,
+        row_number() over (
+            partition by location_key order by visit_frequency_draw desc, customer_number asc
+        ) as visitor_position,
+        count(*) over (partition by location_key) as visitor_count
+    from members
+
+),
+
+final as (
+
+    select
+        positions.location_key,
+        cast(positions.visitor_position as int) as visitor_position,
+        cast(positions.visitor_count as int) as visitor_count,
+        customers.customer_key,
+        {{ date_key('customers.effective_date') }} as effective_date_key,
+        {{ date_key('customers.expiration_date') }} as expiration_date_key
+    from positions
+    inner join customers
+        on positions.customer_number = {{ customer_number('customers.customer_key') }}
+
+)
+
+select * from final

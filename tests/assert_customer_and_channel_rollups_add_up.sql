@@ -1,0 +1,89 @@
+-- What is rolled up by channel or by customer and product must be all there is, to the cent.
+with
+
+sales_fact as (
+
+    select
+        sum(if(is_return, 0, 1)) as lines_sold,
+        sum({{ cents('net_sales_amount') }}) as cents
+    from {{ ref('gold_sales_fact') }}
+
+),
+
+cart_lines as (
+
+    select count(*) as line_count from {{ ref('int_cart_lines') }}
+
+),
+
+events as (
+
+    select count(*) as view_count
+    from {{ ref('gold_customer_event_fact') }}
+    where event_type = 'product_view'
+
+),
+
+sessions as (
+
+    select count(*) as session_count from {{ ref('int_sessions') }}
+
+),
+
+store_carts as (
+
+    select count(distinct cart_number) as cart_count
+    from {{ ref('int_cart_lines') }}
+    where not is_digital
+
+),
+
+orders as (
+
+    select count(distinct transaction_id) as order_count
+    from {{ ref('gold_sales_fact') }}
+    where not is_return
+
+),
+
+channel_performance as (
+
+    select
+        sum({{ cents('total_revenue') }}) as cents,
+        sum(session_count) as visit_count,
+        sum(transaction_count) as order_count
+    from {{ ref('gold_channel_performance_agg') }}
+
+),
+
+affinity as (
+
+    select
+        sum(purchase_count) as purchase_count,
+        sum(cart_add_count) as cart_add_count,
+        sum(view_count) as view_count,
+        sum({{ cents('total_spent') }}) as cents
+    from {{ ref('gold_customer_product_affinity_agg') }}
+
+)
+
+select
+    sales_fact.*,
+    channel_performance.*,
+    affinity.*
+from sales_fact
+cross join cart_lines
+cross join events
+cross join sessions
+cross join store_carts
+cross join orders
+cross join channel_performance
+cross join affinity
+where
+    channel_performance.cents != sales_fact.cents
+    or channel_performance.visit_count != sessions.session_count + store_carts.cart_count
+    or channel_performance.order_count != orders.order_count
+    or affinity.cents != sales_fact.cents
+    or affinity.purchase_count != sales_fact.lines_sold
+    or affinity.cart_add_count != cart_lines.line_count
+    or affinity.view_count != events.view_count
