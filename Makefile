@@ -10,7 +10,7 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint docs clean
+.PHONY: help setup build validate test lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
@@ -23,9 +23,14 @@ help: ## Show this list
 setup: ## Prepare .venv (done by the other commands when needed)
 	@scripts/setup.sh
 
+# Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
 	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
-	scripts/timed.sh 'build ($(PRESET))' $(DBT) build --target $(TARGET) --vars "$$vars"
+	scripts/timed.sh 'build ($(PRESET))' $(DBT) build --exclude-resource-type unit_test \
+	    --target $(TARGET) --vars "$$vars"
+
+validate: setup ## Print the published validations of the tables built last
+	@.venv/bin/python scripts/validate.py --target $(TARGET)
 
 test: setup ## Run all tests on the tiny preset
 	@rm -rf target/test
@@ -38,7 +43,7 @@ test: setup ## Run all tests on the tiny preset
 lint: setup ## Check the style of Python and SQL
 	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
 	@scripts/timed.sh 'ruff format' .venv/bin/ruff format --check
-	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests
+	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
 
 docs: setup ## Write the documentation site to target/
 	@vars=$$(.venv/bin/python scripts/run_vars.py) && \

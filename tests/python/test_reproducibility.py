@@ -12,6 +12,11 @@ DAILY_TABLES = {
     "int_stock_events": "date_key",
     "gold_inventory_fact": "date_key",
     "gold_sales_fact": "date_key",
+    "gold_cart_fact": "date_key",
+    "gold_inventory_movement_fact": "date_key",
+    "gold_lost_sales_fact": "date_key",
+    "int_sessions": "date_key",
+    "gold_sales_daily_agg": "date_key",
 }
 
 
