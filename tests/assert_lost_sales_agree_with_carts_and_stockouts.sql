@@ -27,6 +27,38 @@ sales as (
 
 ),
 
+units as (
+
+    select
+        cart_id,
+        units_sold,
+        if(is_abandoned, 0, units_requested - units_sold) as units_lost,
+        0 as sale_units,
+        0 as lost_sale_units
+    from carts
+
+    union all
+
+    select
+        cart_id,
+        0 as units_sold,
+        0 as units_lost,
+        quantity_sold as sale_units,
+        0 as lost_sale_units
+    from sales
+
+    union all
+
+    select
+        cart_id,
+        0 as units_sold,
+        0 as units_lost,
+        0 as sale_units,
+        quantity_lost as lost_sale_units
+    from lost_sales
+
+),
+
 units_by_cart as (
 
     select
@@ -35,35 +67,7 @@ units_by_cart as (
         sum(units_lost) as units_lost,
         sum(sale_units) as sale_units,
         sum(lost_sale_units) as lost_sale_units
-    from (
-        select
-            cart_id,
-            units_sold,
-            if(is_abandoned, 0, units_requested - units_sold) as units_lost,
-            0 as sale_units,
-            0 as lost_sale_units
-        from carts
-
-        union all
-
-        select
-            cart_id,
-            0 as units_sold,
-            0 as units_lost,
-            quantity_sold as sale_units,
-            0 as lost_sale_units
-        from sales
-
-        union all
-
-        select
-            cart_id,
-            0 as units_sold,
-            0 as units_lost,
-            0 as sale_units,
-            quantity_lost as lost_sale_units
-        from lost_sales
-    )
+    from units
     group by cart_id
 
 ),

@@ -18,7 +18,7 @@ sales as (
 
     select
         -- LINE_ and the digits of the line, R behind them when a recovery cart bought it.
-        cast(regexp_extract(line_item_id, '[0-9]+', 0) as bigint) as cart_line_id,
+        cast(translate(line_item_id, 'LINE_R', '') as bigint) as cart_line_id,
         if(line_item_id like '%R', 2, 1) as attempt,
         quantity_sold
     from {{ ref('gold_sales_fact') }}

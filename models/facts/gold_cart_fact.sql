@@ -21,8 +21,8 @@ customers as (
 carts as (
 
     select
-        -- One bigint: grouping by it is twice as fast as by two columns.
-        cart_lines.cart_number * 2 + outcomes.attempt - 1 as attempt_number,
+        cart_lines.cart_number,
+        outcomes.attempt,
         max(cart_lines.customer_key) as first_cart_customer_key,
         max(outcomes.date_key) as date_key,
         max(cart_lines.time_key) as time_key,
@@ -44,7 +44,7 @@ carts as (
         sum(outcomes.quantity_allocated) as units_sold
     from outcomes
     inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
-    group by cart_lines.cart_number * 2 + outcomes.attempt - 1
+    group by cart_lines.cart_number, outcomes.attempt
 
 ),
 
@@ -53,11 +53,7 @@ described as (
     select
         *,
         {{ date_of_key('date_key') }} as calendar_date,
-        attempt_number % 2 = 1 as is_recovery,
-        cast(attempt_number div 2 as string) as first_cart_digits,
-        concat(
-            cast(attempt_number div 2 as string), if(attempt_number % 2 = 1, 'R', '')
-        ) as cart_digits
+        concat(cast(cart_number as string), if(attempt = 1, '', 'R')) as cart_digits
     from carts
 
 ),
@@ -67,7 +63,9 @@ final as (
     select
         concat('CART_', described.cart_digits) as cart_id,
         if(
-            described.is_recovery, concat('CART_', described.first_cart_digits), null
+            described.attempt = 1,
+            null,
+            concat('CART_', cast(described.cart_number as string))
         ) as recovered_from_cart_id,
         if(described.is_digital, concat('SES_', described.cart_digits), null) as session_id,
         customers.customer_key,

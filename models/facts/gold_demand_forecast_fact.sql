@@ -53,7 +53,7 @@ numbered_locations as (
 
 ),
 
--- A week lies in at most two months.
+-- A week lies in at most two months. Few large partitions are faster than many small ones.
 month_pairs as (
 
     select
@@ -61,9 +61,16 @@ month_pairs as (
         location_key,
         month_key,
         planned_daily_demand,
-        lead(planned_daily_demand, 1, 0.0D) over (
-            partition by product_key, location_key
-            order by month_key
+        if(
+            lead(product_key) over (
+                partition by location_key
+                order by product_key, month_key
+            ) = product_key,
+            lead(planned_daily_demand) over (
+                partition by location_key
+                order by product_key, month_key
+            ),
+            0.0D
         ) as next_month_daily_demand
     from demand_plan
 

@@ -571,7 +571,8 @@ measured as (
             coalesce(cast(shortest_delay as string), '-'),
             ' to ',
             coalesce(cast(longest_delay as string), '-'),
-            ' days; allowed are {{ var('return_delay_days')[0] }} to {{ var('return_delay_days')[1] }}'
+            ' days; allowed are {{ var('return_delay_days')[0] }}',
+            ' to {{ var('return_delay_days')[1] }}'
         ) as detail
     from return_delays
 
