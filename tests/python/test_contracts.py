@@ -1,6 +1,7 @@
 """The published contracts: every model's properties and built table agree with contracts/."""
 
 import functools
+import re
 
 import pyarrow as pa
 import pytest
@@ -77,7 +78,7 @@ def test_keys_agree_with_the_contract(manifest, table):
         keys[constraint["type"]].append(constraint)
     assert [key["columns"] for key in keys["primary_key"]] == [CONTRACTS[table]["primary_key"]]
     declared = {
-        key["columns"][0]: f"{key['to'].split('.')[-1].strip('`')}.{key['to_columns'][0]}"
+        key["columns"][0]: f"{re.search(r'gold_[a-z_]+', key['to'])[0]}.{key['to_columns'][0]}"
         for key in keys["foreign_key"]
     }
     assert declared == CONTRACTS[table].get("foreign_keys", {})

@@ -169,6 +169,7 @@ def stub(tmp_path_factory) -> Path:
     shutil.copy(SPEC_FILE, folder / "macros")
     shutil.copy(ROOT / "dbt_project.yml", folder)
     shutil.copy(ROOT / "profiles.yml", folder)
+    shutil.copy(ROOT / "models" / "groups.yml", folder / "models")
     (folder / "macros" / "report.sql").write_text(REPORT)
     (folder / "models" / "only.sql").write_text("select 1 as x")
     (folder / "seeds" / "grain.csv").write_text("x\n1\n")
