@@ -14,17 +14,10 @@ events as (
 
 ),
 
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
-    where is_digital
-
-),
-
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where date_key >= {{ date_key(first_event_day()) }}
+    where is_digital and date_key >= {{ date_key(first_event_day()) }}
 
 ),
 
@@ -44,14 +37,13 @@ lines as (
     select
         concat(
             'SES_',
-            cast(cart_lines.cart_number as string),
-            if(outcomes.attempt = 2, 'R', '')
+            cast(cart_number as string),
+            if(attempt = 2, 'R', '')
         ) as session_id,
-        cart_lines.product_key,
-        outcomes.is_abandoned,
+        product_key,
+        is_abandoned,
         1 as line_count
     from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
 
 ),
 

@@ -32,9 +32,9 @@ sessions as (
 
 store_carts as (
 
-    select count(distinct cart_number) as cart_count
-    from {{ ref('int_cart_lines') }}
-    where not is_digital
+    select count(*) as cart_count
+    from {{ ref('gold_cart_fact') }}
+    where not is_digital and date_key >= {{ date_key(first_event_day()) }}
 
 ),
 
@@ -50,7 +50,8 @@ channel_performance as (
 
     select
         sum({{ cents('total_revenue') }}) as cents,
-        sum(session_count) as visit_count,
+        -- Sessions are kept as long as web events.
+        sum(if(date_key >= {{ date_key(first_event_day()) }}, session_count, 0)) as visit_count,
         sum(transaction_count) as order_count
     from {{ ref('gold_channel_performance_agg') }}
 

@@ -31,6 +31,22 @@ lines as (
     select
         cart_lines.cart_line_id,
         cart_lines.quantity_requested,
+        struct(
+            cart_lines.product_key,
+            cart_lines.location_key,
+            cart_lines.quantity_requested,
+            cart_lines.customer_key,
+            {{ cents('cart_lines.unit_price') }},
+            {{ cents('cart_lines.discount_amount') }}
+        )
+        = struct(
+            outcomes.product_key,
+            outcomes.location_key,
+            outcomes.quantity_requested,
+            outcomes.customer_key,
+            cast(outcomes.price_cents as bigint),
+            cast(outcomes.discount_cents as bigint)
+        ) as is_same_line,
         outcomes.attempt,
         outcomes.is_abandoned,
         outcomes.quantity_allocated,
@@ -49,6 +65,7 @@ select *
 from lines
 where
     attempt is null
+    or not is_same_line
     or quantity_sold != quantity_allocated
     or (is_abandoned and (quantity_allocated != 0 or inventory_at_purchase is not null))
     or (

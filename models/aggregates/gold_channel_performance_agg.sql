@@ -19,16 +19,15 @@ sales_fact as (
 
 ),
 
-sessions as (
+carts as (
 
-    select * from {{ ref('int_sessions') }}
+    select * from {{ ref('int_cart_outcomes') }}
 
 ),
 
-cart_lines as (
+browse_sessions as (
 
-    select * from {{ ref('int_cart_lines') }}
-    where not is_digital
+    select * from {{ ref('int_browse_sessions') }}
 
 ),
 
@@ -47,6 +46,25 @@ sales as (
 
 ),
 
+-- Nobody counts the doors: a visit to a store is a basket.
+sessions as (
+
+    select
+        channel_key,
+        date_key,
+        customer_key
+    from carts
+
+    union all
+
+    select
+        channel_key,
+        date_key,
+        customer_key
+    from browse_sessions
+
+),
+
 visits as (
 
     select
@@ -55,17 +73,6 @@ visits as (
         count(*) as session_count,
         count(distinct {{ customer_number('customer_key') }}) as visitor_count
     from sessions
-    group by channel_key, date_key
-
-    union all
-
-    -- Nobody counts the doors: a visit to a store is a basket.
-    select
-        channel_key,
-        date_key,
-        count(distinct cart_number) as session_count,
-        count(distinct {{ customer_number('customer_key') }}) as visitor_count
-    from cart_lines
     group by channel_key, date_key
 
 ),

@@ -1,11 +1,5 @@
 with
 
-sales as (
-
-    select * from {{ ref('gold_sales_fact') }}
-
-),
-
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
@@ -13,39 +7,19 @@ outcomes as (
 
 ),
 
-cart_lines as (
+returns as (
 
-    select * from {{ ref('int_cart_lines') }}
+    select * from {{ ref('gold_sales_fact') }}
+    where is_return
 
 ),
 
 products as (
 
-    select * from {{ ref('gold_product_dim') }}
-
-),
-
-requests as (
-
     select
-        outcomes.date_key,
-        cart_lines.product_key,
-        cart_lines.location_key,
-        cart_lines.channel_key,
-        cart_lines.customer_key,
-        -- An attempt that gets nothing of the category is no purchase of it.
-        if(
-            outcomes.quantity_allocated > 0,
-            cart_lines.cart_number * 2 + outcomes.attempt,
-            null
-        ) as purchase_number,
-        cart_lines.quantity_requested,
-        cart_lines.quantity_requested - outcomes.quantity_allocated as quantity_lost,
-        (cart_lines.quantity_requested - outcomes.quantity_allocated)
-        * ({{ cents('cart_lines.unit_price') }} - {{ cents('cart_lines.discount_amount') }})
-            as lost_cents
-    from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
+        *,
+        {{ cents('unit_cost') }} as cost_cents
+    from {{ ref('gold_product_dim') }}
 
 ),
 
@@ -57,16 +31,16 @@ lines as (
         location_key,
         channel_key,
         customer_key,
-        purchase_number,
-        0 as units_sold,
+        -- An attempt that gets nothing of the category is no purchase of it.
+        if(quantity_allocated > 0, cart_number * 2 + attempt, null) as purchase_number,
+        quantity_allocated as units_sold,
         0 as units_returned,
-        cast(0 as bigint) as gross_cents,
-        cast(0 as bigint) as returned_cents,
-        cast(0 as bigint) as margin_cents,
+        quantity_allocated * (price_cents - discount_cents) as gross_cents,
+        0 as returned_cents,
         quantity_requested as units_requested,
-        quantity_lost as units_lost,
-        lost_cents
-    from requests
+        quantity_requested - quantity_allocated as units_lost,
+        (quantity_requested - quantity_allocated) * (price_cents - discount_cents) as lost_cents
+    from outcomes
 
     union all
 
@@ -77,15 +51,14 @@ lines as (
         channel_key,
         customer_key,
         cast(null as bigint) as purchase_number,
-        if(is_return, 0, quantity_sold) as units_sold,
-        if(is_return, quantity_sold, 0) as units_returned,
-        if(is_return, 0, {{ cents('net_sales_amount') }}) as gross_cents,
-        if(is_return, -{{ cents('net_sales_amount') }}, 0) as returned_cents,
-        {{ cents('gross_margin_amount') }} as margin_cents,
+        0 as units_sold,
+        quantity_sold as units_returned,
+        0 as gross_cents,
+        cast(-{{ cents('net_sales_amount') }} as int) as returned_cents,
         0 as units_requested,
         0 as units_lost,
-        cast(0 as bigint) as lost_cents
-    from sales
+        0 as lost_cents
+    from returns
 
 ),
 
@@ -102,7 +75,11 @@ final as (
         sum(lines.units_returned) as units_returned,
         sum(lines.gross_cents) as gross_cents,
         sum(lines.returned_cents) as returned_cents,
-        sum(lines.margin_cents) as margin_cents,
+        sum(
+            lines.gross_cents
+            - lines.returned_cents
+            - (lines.units_sold - lines.units_returned) * products.cost_cents
+        ) as margin_cents,
         sum(lines.units_requested) as units_requested,
         sum(lines.units_lost) as units_lost,
         sum(lines.lost_cents) as lost_cents

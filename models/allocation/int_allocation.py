@@ -22,33 +22,64 @@ PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
 
 PLAN_FIELDS = {
     "product_key": np.int32,
-    "order_up_to_level": np.int64,
-    "opening_available": np.int64,
-    "opening_in_transit": np.int64,
+    "order_up_to_level": np.int32,
+    "opening_available": np.int32,
+    "opening_in_transit": np.int32,
 }
 ADJUSTMENT_FIELDS = {
     "product_key": np.int32,
     "date_key": np.int32,
-    "adjusted_quantity": np.int64,
+    "adjusted_quantity": np.int32,
     "is_damage": np.bool_,
-    "write_off_lag_days": np.int64,
+    "write_off_lag_days": np.int32,
 }
 LINE_FIELDS = {
     "cart_line_id": np.int64,
     "cart_number": np.int64,
     "product_key": np.int32,
     "date_key": np.int32,
-    "quantity_requested": np.int64,
+    "quantity_requested": np.int32,
     "is_digital": np.bool_,
     "base_abandonment_rate": np.float64,
     "abandonment_draw": np.float64,
     "allocation_draw": np.float64,
-    "return_lag_days": np.int64,
-    "restock_delay_days": np.int64,
+    "return_lag_days": np.int32,
+    "restock_delay_days": np.int32,
     "recovery_draw": np.float64,
-    "recovery_lag_days": np.int64,
+    "recovery_lag_days": np.int32,
     "recovery_allocation_draw": np.float64,
+    "customer_key": np.int32,
+    "channel_key": np.int32,
+    "time_key": np.int32,
+    "promotion_key": np.int32,
+    "price_cents": np.int32,
+    "discount_cents": np.int32,
+    "device_number": np.int32,
 }
+# What the simulation does not need itself: published with a line or a cart, so that nobody has to
+# join the lines again.
+CARRIED_BY_LINE = (
+    "cart_line_id",
+    "cart_number",
+    "attempt",
+    "customer_key",
+    "channel_key",
+    "time_key",
+    "promotion_key",
+    "is_digital",
+    "quantity_requested",
+    "price_cents",
+    "discount_cents",
+)
+CARRIED_BY_CART = (
+    "cart_number",
+    "attempt",
+    "customer_key",
+    "channel_key",
+    "time_key",
+    "is_digital",
+    "base_abandonment_rate",
+)
 
 DAY_TYPE = pa.struct(
     [
@@ -64,8 +95,19 @@ DAY_TYPE = pa.struct(
 OUTCOME_TYPE = pa.struct(
     [
         ("cart_line_id", pa.int64()),
+        ("cart_number", pa.int64()),
         ("attempt", pa.int32()),
         ("date_key", pa.int32()),
+        ("customer_key", pa.int32()),
+        ("channel_key", pa.int32()),
+        ("time_key", pa.int32()),
+        ("promotion_key", pa.int32()),
+        ("is_digital", pa.bool_()),
+        ("quantity_requested", pa.int32()),
+        ("price_cents", pa.int32()),
+        ("discount_cents", pa.int32()),
+        ("return_lag_days", pa.int32()),
+        ("restock_delay_days", pa.int32()),
         ("opening_available", pa.int32()),
         ("inventory_constrained_items", pa.int32()),
         ("low_inventory_trigger", pa.bool_()),
@@ -73,6 +115,31 @@ OUTCOME_TYPE = pa.struct(
         ("is_abandoned", pa.bool_()),
         ("inventory_at_purchase", pa.int32()),
         ("quantity_allocated", pa.int32()),
+    ]
+)
+CART_TYPE = pa.struct(
+    [
+        ("cart_number", pa.int64()),
+        ("attempt", pa.int32()),
+        ("first_cart_line_id", pa.int64()),
+        ("date_key", pa.int32()),
+        ("customer_key", pa.int32()),
+        ("channel_key", pa.int32()),
+        ("time_key", pa.int32()),
+        ("device_number", pa.int32()),
+        ("is_digital", pa.bool_()),
+        ("base_abandonment_rate", pa.float64()),
+        ("inventory_constrained_items", pa.int32()),
+        ("low_inventory_trigger", pa.bool_()),
+        ("capacity_exceeded_trigger", pa.bool_()),
+        ("is_abandoned", pa.bool_()),
+        ("is_inventory_caused", pa.bool_()),
+        ("is_recovery_due", pa.bool_()),
+        ("items_count", pa.int32()),
+        ("units_requested", pa.int32()),
+        ("units_allocated", pa.int32()),
+        ("value_cents", pa.int64()),
+        ("order_cents", pa.int64()),
     ]
 )
 EVENT_TYPE = pa.struct(
@@ -93,6 +160,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("month_key", pa.int32()),
         ("stock_days", pa.list_(DAY_TYPE)),
         ("line_outcomes", pa.list_(OUTCOME_TYPE)),
+        ("cart_outcomes", pa.list_(CART_TYPE)),
         ("stock_events", pa.list_(EVENT_TYPE)),
     ]
 )
@@ -103,6 +171,7 @@ def spark_ddl(schema):
     names = {
         pa.int32(): "int",
         pa.int64(): "bigint",
+        pa.float64(): "double",
         pa.bool_(): "boolean",
         pa.string(): "string",
         pa.date32(): "date",
@@ -230,11 +299,13 @@ class LocationSimulator:
 
         plan, adjustments, lines: dicts of arrays; lines must be sorted by date_key.
         failed_orders: (P, 32) booleans, by day of the month: the supplier fails that day's order.
-        Returns lists of dicts of arrays for DAY_TYPE, OUTCOME_TYPE and EVENT_TYPE; every dict also
-        has the product's index, except the days, whose arrays have one element per product.
+        Returns lists of dicts of arrays for DAY_TYPE, OUTCOME_TYPE, CART_TYPE and EVENT_TYPE; every
+        dict also has the product's index (of a cart's first line), except the days, whose arrays
+        have one element per product.
         """
         self.history = []
         self.outcomes = [empty_part(OUTCOME_TYPE)]
+        self.carts = [empty_part(CART_TYPE)]
         self.events = [empty_part(EVENT_TYPE)]
         month_key = int(plan["month_key"])
         next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
@@ -257,7 +328,7 @@ class LocationSimulator:
                 plan["order_up_to_level"],
                 failed_orders[:, day - month_start + 1],
             )
-        return self.history, self.outcomes, self.events
+        return self.history, self.outcomes, self.carts, self.events
 
     def play_day(self, day, lines, adjustments, level, order_fails):
         """One day, in the order that the published rules give.
@@ -323,8 +394,9 @@ class LocationSimulator:
         increase = rules.cart_abandonment_increase * triggered
         first_attempt = lines["attempt"][first_line] == 1
         may_abandon = lines["is_digital"][first_line] & first_attempt
-        rate = np.minimum(lines["base_abandonment_rate"][first_line] + increase, 1.0)
-        abandoned = may_abandon & (lines["abandonment_draw"][first_line] < rate)
+        base_rate = lines["base_abandonment_rate"][first_line]
+        abandonment_draw = lines["abandonment_draw"][first_line]
+        abandoned = may_abandon & (abandonment_draw < np.minimum(base_rate + increase, 1.0))
         recovery_rate = np.maximum(rules.cart_recovery_rate - increase, 0.0)
         recovered = abandoned & (lines["recovery_draw"][first_line] < recovery_rate)
         self.schedule_recoveries(day, lines, recovered[cart])
@@ -350,11 +422,12 @@ class LocationSimulator:
         self.reserved += shipped_later.astype(np.int64)
         self.schedule_returns(day, lines, got)
         self.outcomes.append(
-            {
+            {name: lines[name] for name in CARRIED_BY_LINE}
+            | {
                 "product": product,
-                "cart_line_id": lines["cart_line_id"],
-                "attempt": lines["attempt"],
                 "date_key": np.full(len(product), day),
+                "return_lag_days": np.ma.masked_equal(lines["return_lag_days"], 0),
+                "restock_delay_days": np.ma.masked_equal(lines["restock_delay_days"], 0),
                 "opening_available": opening[product],
                 "inventory_constrained_items": constrained_items[cart],
                 "low_inventory_trigger": (constrained_items > 0)[cart],
@@ -362,6 +435,28 @@ class LocationSimulator:
                 "is_abandoned": ~survives,
                 "inventory_at_purchase": np.ma.array(left, mask=~survives),
                 "quantity_allocated": got,
+            }
+        )
+        requested = lines["quantity_requested"]
+        net_cents = lines["price_cents"] - lines["discount_cents"]
+        self.carts.append(
+            {name: lines[name][first_line] for name in CARRIED_BY_CART}
+            | {
+                "product": product[first_line],
+                "first_cart_line_id": lines["cart_line_id"][first_line],
+                "date_key": np.full(len(first_line), day),
+                "device_number": np.ma.masked_equal(lines["device_number"][first_line], 0),
+                "inventory_constrained_items": constrained_items,
+                "low_inventory_trigger": constrained_items > 0,
+                "capacity_exceeded_trigger": exceeded,
+                "is_abandoned": abandoned,
+                "is_inventory_caused": abandoned & (abandonment_draw >= base_rate),
+                "is_recovery_due": recovered,
+                "items_count": np.bincount(cart),
+                "units_requested": np.bincount(cart, weights=requested),
+                "units_allocated": np.bincount(cart, weights=got),
+                "value_cents": np.bincount(cart, weights=requested * net_cents),
+                "order_cents": np.bincount(cart, weights=got * net_cents),
             }
         )
 
@@ -474,7 +569,7 @@ def struct_lists(struct_type, parts, size):
     return list_array(structs, np.bincount(product, minlength=size))
 
 
-def month_batch(location_key, month_key, product_key, history, outcomes, events):
+def month_batch(location_key, month_key, product_key, history, outcomes, carts, events):
     """One Arrow row per product with the month's arrays (see OUTPUT_SCHEMA)."""
     size = len(product_key)
     columns = [
@@ -483,6 +578,7 @@ def month_batch(location_key, month_key, product_key, history, outcomes, events)
         pa.array(np.full(size, month_key, np.int32)),
         day_lists(history),
         struct_lists(OUTCOME_TYPE, outcomes, size),
+        struct_lists(CART_TYPE, carts, size),
         struct_lists(EVENT_TYPE, events, size),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=OUTPUT_SCHEMA)
@@ -580,11 +676,17 @@ def model(dbt, session):
             lead_time_days=int(days["lead_time_days"].iloc[0]),
         )
 
+    lines = dbt.ref("int_cart_lines").withColumns(
+        {
+            "price_cents": F.round(F.col("unit_price") * 100),
+            "discount_cents": F.round(F.col("discount_amount") * 100),
+        }
+    )
     # Line ids begin with the day, so lines sort by day.
     sources = (
         (PLAN, PLAN_FIELDS, "product_key", dbt.ref("int_replenishment_plan")),
         (ADJUSTMENT, ADJUSTMENT_FIELDS, "date_key", dbt.ref("int_stock_adjustments")),
-        (CART_LINE, LINE_FIELDS, "cart_line_id", dbt.ref("int_cart_lines")),
+        (CART_LINE, LINE_FIELDS, "cart_line_id", lines),
     )
     spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
     all_fields = {**PLAN_FIELDS, **ADJUSTMENT_FIELDS, **LINE_FIELDS}

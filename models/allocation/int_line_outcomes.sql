@@ -31,7 +31,18 @@ final as (
         quantity_allocated,
         inventory_constrained_items,
         location_key,
-        product_key
+        product_key,
+        cart_number,
+        customer_key,
+        channel_key,
+        time_key,
+        promotion_key,
+        is_digital,
+        quantity_requested,
+        price_cents,
+        discount_cents,
+        return_lag_days,
+        restock_delay_days
     from unfolded
 
 )

@@ -42,7 +42,7 @@ LINE_DRAWS = (
     "recovery_allocation",
 )
 
-DEVICES = pa.array(["desktop", "mobile", "tablet"])
+DEVICES = ("desktop", "mobile", "tablet")  # device_number 1, 2 and 3 of the seed web_funnel
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -67,7 +67,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("recovery_draw", pa.float64()),
         ("recovery_lag_days", pa.int32()),
         ("recovery_allocation_draw", pa.float64()),
-        ("device_type", pa.string()),
+        ("device_number", pa.int32()),
     ]
 )
 SPARK_TYPES = {
@@ -75,7 +75,6 @@ SPARK_TYPES = {
     pa.int32(): "int",
     pa.float64(): "double",
     pa.bool_(): "boolean",
-    pa.string(): "string",
 }
 OUTPUT_DDL = ", ".join(f"{field.name} {SPARK_TYPES[field.type]}" for field in OUTPUT_SCHEMA)
 
@@ -349,10 +348,10 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         base_rates = np.round(shape.cart_abandonment_base_rate * customers.segment_abandonment, 4)
         base_rate = np.minimum(base_rates, 1.0)[segment]
         devices = (cart_draw["device"][:, None] >= group.device_cdf[channel]).sum(axis=1)
-        device_type = DEVICES.take(pa.array(np.minimum(devices, len(DEVICES) - 1)[cart]))
+        device_number = 1 + np.minimum(devices, len(DEVICES) - 1)[cart]
     else:
         base_rate = np.zeros(len(items))
-        device_type = pa.nulls(len(cart), pa.string())
+        device_number = np.ma.masked_all(len(cart), np.int32)
     columns = {
         "cart_line_id": block_id + line_in_day,
         "cart_number": block_id + cart_in_day[cart],
@@ -375,15 +374,13 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         "recovery_draw": cart_draw["recovery"][cart],
         "recovery_lag_days": 1 + (cart_draw["recovery_lag"] * 7).astype(np.int64)[cart],
         "recovery_allocation_draw": line_draw["recovery_allocation"],
-        "device_type": device_type,
+        "device_number": device_number,
     }
     arrays = []
     for field in OUTPUT_SCHEMA:
         values = columns[field.name]
-        if not isinstance(values, pa.Array):
-            mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
-            values = pa.array(np.ma.getdata(values), mask=mask).cast(field.type)
-        arrays.append(values)
+        mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
+        arrays.append(pa.array(np.ma.getdata(values), mask=mask).cast(field.type))
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
@@ -445,7 +442,7 @@ def groups_from(read, is_simulated_traffic, segments, return_rate, digital_share
         lag = lags[lags["channel_group"] == name].sort_values("lag_days")
         lag_weights = np.zeros(int(lag["lag_days"].max()))
         lag_weights[lag["lag_days"].to_numpy(int) - 1] = lag["weight"].to_numpy(float)
-        devices = own[["desktop_weight", "mobile_weight", "tablet_weight"]]
+        devices = own[[f"{device}_weight" for device in DEVICES]]
         category = own["channel_category"].to_numpy(str)
         preferences = {"web": "web", "app": "mobile_app", "social": "social", "store": "store"}
         groups[name] = Group(

@@ -1,9 +1,8 @@
 with
 
-abandoned_carts as (
+carts as (
 
-    select * from {{ ref('gold_cart_fact') }}
-    where is_abandoned
+    select * from {{ ref('int_cart_outcomes') }}
 
 ),
 
@@ -14,22 +13,15 @@ outcomes as (
 
 ),
 
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
-
-),
-
-sales_fact as (
-
-    select * from {{ ref('gold_sales_fact') }}
-    where not is_return
-
-),
-
 customers as (
 
     select * from {{ ref('gold_customer_dim') }}
+
+),
+
+devices as (
+
+    select * from {{ ref('web_funnel') }}
 
 ),
 
@@ -58,37 +50,35 @@ recovery_emails as (
 
 ),
 
-contents as (
+abandoned_carts as (
 
-    select
-        cart_lines.cart_number,
-        concat('CART_', cast(cart_lines.cart_number as string)) as cart_id,
-        max(cart_lines.abandonment_draw) as abandonment_draw,
-        max(cart_lines.recovery_draw) as recovery_draw,
-        min(outcomes.opening_available) as lowest_opening_available,
-        -- Value first, then the lowest key, in one number: several times faster than a struct.
-        max(
-            cart_lines.quantity_requested
-            * ({{ cents('cart_lines.unit_price') }} - {{ cents('cart_lines.discount_amount') }})
-            * 10000000
-            - cart_lines.product_key
-        ) as value_and_product
-    from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
-    group by cart_lines.cart_number
+    select * from carts
+    where is_abandoned
 
 ),
 
 -- What the recovery carts really bought.
 recoveries as (
 
+    select * from carts
+    where attempt = 2 and units_allocated > 0
+
+),
+
+contents as (
+
     select
-        cart_id,
-        max(date_key) as date_key,
-        sum({{ cents('net_sales_amount') }}) as revenue_cents
-    from sales_fact
-    where cart_id like '%R'
-    group by cart_id
+        cart_number,
+        min(opening_available) as lowest_opening_available,
+        -- Value first, then the lowest key, in one number: several times faster than a struct.
+        max(
+            quantity_requested
+            * (price_cents - discount_cents)
+            * cast(10000000 as bigint)
+            - product_key
+        ) as value_and_product
+    from outcomes
+    group by cart_number
 
 ),
 
@@ -109,24 +99,14 @@ described as (
 
     select
         abandoned_carts.*,
-        contents.cart_number,
-        contents.abandonment_draw,
+        devices.device_type,
         cast(pmod(-contents.value_and_product, 10000000) as int) as product_key,
         days.earlier_abandonments
         + row_number() over (
-            partition by abandoned_carts.date_key order by contents.cart_number
+            partition by abandoned_carts.date_key order by abandoned_carts.cart_number
         ) as abandonment_number,
-        contents.recovery_draw < greatest(
-            cast({{ var('cart_recovery_rate') }} as double)
-            - if(
-                abandoned_carts.low_inventory_trigger or abandoned_carts.capacity_exceeded_trigger,
-                cast({{ var('cart_abandonment_increase') }} as double),
-                0.0D
-            ),
-            0.0D
-        ) as comes_back,
         recoveries.date_key as recovery_date_key,
-        coalesce(recoveries.revenue_cents, 0) as recovery_cents,
+        coalesce(recoveries.order_cents, 0) as recovery_cents,
         customers.email_subscribe_flag,
         case
             when
@@ -138,12 +118,15 @@ described as (
         end as inventory_reason,
         choice_buckets.chosen as other_reason
     from abandoned_carts
-    inner join contents on abandoned_carts.cart_id = contents.cart_id
+    inner join contents on abandoned_carts.cart_number = contents.cart_number
     inner join days on abandoned_carts.date_key = days.date_key
     inner join customers on abandoned_carts.customer_key = customers.customer_key
+    inner join devices on abandoned_carts.device_number = devices.device_number
     inner join choice_buckets
-        on {{ bucket('abandonment_reason', ['contents.cart_number']) }} = choice_buckets.bucket
-    left join recoveries on concat(abandoned_carts.cart_id, 'R') = recoveries.cart_id
+        on
+            {{ bucket('abandonment_reason', ['abandoned_carts.cart_number']) }}
+            = choice_buckets.bucket
+    left join recoveries on abandoned_carts.cart_number = recoveries.cart_number
 
 ),
 
@@ -188,7 +171,7 @@ mailed as (
     inner join reasons on suspected.suspected_reason = reasons.suspected_reason
     inner join stages on reasons.abandonment_stage = stages.abandonment_stage
     -- Known from the draws, so that mails do not change when more days are simulated.
-    inner join recovery_emails on suspected.comes_back = recovery_emails.comes_back
+    inner join recovery_emails on suspected.is_recovery_due = recovery_emails.comes_back
 
 ),
 
@@ -196,12 +179,12 @@ final as (
 
     select
         cast(abandonment_number as int) as abandonment_id,
-        cart_id,
+        concat('CART_', cast(cart_number as string)) as cart_id,
         customer_key,
         date_key,
         time_key,
         channel_key,
-        cart_value,
+        value_cents / 100.0D as cart_value,
         items_count,
         low_inventory_trigger,
         inventory_constrained_items,
@@ -219,8 +202,7 @@ final as (
         location_key,
         capacity_exceeded_trigger,
         device_type,
-        abandonment_draw >= base_abandonment_rate
-        and abandonment_draw < abandonment_rate as is_inventory_caused,
+        is_inventory_caused,
         {{ audit_columns('ecommerce') }}
     from mailed
 

@@ -3,13 +3,7 @@ with
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned
-
-),
-
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
+    where not is_abandoned and quantity_allocated < quantity_requested
 
 ),
 
@@ -34,30 +28,23 @@ dates as (
 short_lines as (
 
     select
-        concat(
-            cast(cart_lines.cart_line_id as string), if(outcomes.attempt = 1, '', 'R')
-        ) as line_digits,
-        concat(
-            cast(cart_lines.cart_number as string), if(outcomes.attempt = 1, '', 'R')
-        ) as cart_digits,
-        cart_lines.customer_key as first_cart_customer_key,
-        cart_lines.product_key,
-        cart_lines.location_key,
-        cart_lines.channel_key,
-        cart_lines.is_digital,
-        outcomes.date_key,
-        {{ date_of_key('outcomes.date_key') }} as calendar_date,
-        cart_lines.time_key,
-        cart_lines.quantity_requested,
-        outcomes.quantity_allocated as quantity_sold,
-        cart_lines.quantity_requested - outcomes.quantity_allocated as quantity_lost,
-        cart_lines.unit_price,
-        cart_lines.discount_amount,
-        {{ cents('cart_lines.unit_price') }} - {{ cents('cart_lines.discount_amount') }}
-            as net_price_cents
+        concat(cast(cart_line_id as string), if(attempt = 1, '', 'R')) as line_digits,
+        concat(cast(cart_number as string), if(attempt = 1, '', 'R')) as cart_digits,
+        customer_key as customer_key_of_cart,
+        product_key,
+        location_key,
+        channel_key,
+        is_digital,
+        date_key,
+        {{ date_of_key('date_key') }} as calendar_date,
+        time_key,
+        quantity_requested,
+        quantity_allocated as quantity_sold,
+        quantity_requested - quantity_allocated as quantity_lost,
+        price_cents / 100.0D as unit_price,
+        discount_cents / 100.0D as discount_amount,
+        price_cents - discount_cents as net_price_cents
     from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
-    where outcomes.quantity_allocated < cart_lines.quantity_requested
 
 ),
 
@@ -87,7 +74,7 @@ final as (
     -- A recovery cart may fall under a later version of the customer.
     inner join customers
         on
-            {{ customer_number('short_lines.first_cart_customer_key') }}
+            {{ customer_number('short_lines.customer_key_of_cart') }}
             = {{ customer_number('customers.customer_key') }}
             and short_lines.calendar_date
             between customers.effective_date and customers.expiration_date

@@ -7,12 +7,6 @@ outcomes as (
 
 ),
 
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
-
-),
-
 products as (
 
     select * from {{ ref('gold_product_dim') }}
@@ -61,27 +55,26 @@ choice_buckets as (
 sold as (
 
     select
-        cart_lines.cart_line_id,
-        cart_lines.cart_number,
-        if(outcomes.attempt = 1, '', 'R') as attempt_suffix,
-        cart_lines.customer_key as customer_key_of_cart,
-        cart_lines.product_key,
-        cart_lines.location_key,
-        cart_lines.channel_key,
-        cart_lines.promotion_key,
-        if(cart_lines.is_digital, 'digital', 'store') as channel_group,
-        cart_lines.is_digital,
-        {{ date_of_key('outcomes.date_key') }} as sale_date,
-        cart_lines.time_key as sale_time_key,
-        outcomes.quantity_allocated as quantity_sold,
-        cart_lines.quantity_requested,
-        outcomes.inventory_at_purchase,
-        cart_lines.unit_price,
-        cart_lines.discount_amount,
-        cart_lines.return_lag_days,
-        cart_lines.restock_delay_days
+        cart_line_id,
+        cart_number,
+        if(attempt = 1, '', 'R') as attempt_suffix,
+        customer_key as customer_key_of_cart,
+        product_key,
+        location_key,
+        channel_key,
+        promotion_key,
+        if(is_digital, 'digital', 'store') as channel_group,
+        is_digital,
+        {{ date_of_key('date_key') }} as sale_date,
+        time_key as sale_time_key,
+        quantity_allocated as quantity_sold,
+        quantity_requested,
+        inventory_at_purchase,
+        price_cents,
+        discount_cents,
+        return_lag_days,
+        restock_delay_days
     from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
 
 ),
 
@@ -120,7 +113,7 @@ described as (
         dated.*,
         concat(cast(dated.cart_line_id as string), dated.attempt_suffix) as line_digits,
         concat(cast(dated.cart_number as string), dated.attempt_suffix) as cart_digits,
-        {{ cents('dated.unit_price') }} - {{ cents('dated.discount_amount') }} as net_price_cents,
+        dated.price_cents - dated.discount_cents as net_price_cents,
         {{ cents('products.unit_cost') }} as cost_cents,
         products.unit_cost,
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
@@ -223,8 +216,8 @@ final as (
         if(is_return, quantity_sold, quantity_requested) as quantity_requested,
         not is_return and quantity_sold < quantity_requested as is_inventory_constrained,
         inventory_at_purchase,
-        unit_price,
-        discount_amount,
+        price_cents / 100.0D as unit_price,
+        discount_cents / 100.0D as discount_amount,
         tax_cents / 100.0D as tax_amount,
         net_cents / 100.0D as net_sales_amount,
         (net_cents - total_cost_cents) / 100.0D as gross_margin_amount,

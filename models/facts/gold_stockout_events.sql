@@ -10,13 +10,7 @@ inventory as (
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned
-
-),
-
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
+    where not is_abandoned and quantity_allocated < quantity_requested
 
 ),
 
@@ -29,19 +23,15 @@ dates as (
 lost_by_day as (
 
     select
-        outcomes.product_key,
-        outcomes.location_key,
-        outcomes.date_key,
+        product_key,
+        location_key,
+        date_key,
         count(*) as lost_attempts,
-        sum(cart_lines.quantity_requested - outcomes.quantity_allocated) as lost_quantity,
-        sum(
-            (cart_lines.quantity_requested - outcomes.quantity_allocated)
-            * ({{ cents('cart_lines.unit_price') }} - {{ cents('cart_lines.discount_amount') }})
-        ) as lost_cents
+        sum(quantity_requested - quantity_allocated) as lost_quantity,
+        sum((quantity_requested - quantity_allocated) * (price_cents - discount_cents))
+            as lost_cents
     from outcomes
-    inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
-    where outcomes.quantity_allocated < cart_lines.quantity_requested
-    group by outcomes.product_key, outcomes.location_key, outcomes.date_key
+    group by product_key, location_key, date_key
 
 ),
 

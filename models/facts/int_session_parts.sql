@@ -25,21 +25,13 @@ with
 all_sessions as (
 
     select * from {{ ref('int_sessions') }}
-    where date_key >= {{ date_key(first_event_day()) }}
 
 ),
 
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where date_key >= {{ date_key(first_event_day()) }}
-
-),
-
-cart_lines as (
-
-    select * from {{ ref('int_cart_lines') }}
-    where is_digital
+    where is_digital and date_key >= {{ date_key(first_event_day()) }}
 
 ),
 
@@ -100,23 +92,17 @@ lines as (
 
     select
         {{- session_column_list }}
-        cart_lines.cart_line_id,
-        cart_lines.cart_line_id - sessions.first_cart_line_id as lines_before,
-        cart_lines.product_key,
-        cart_lines.quantity_requested
-        * ({{ cents('cart_lines.unit_price') }} - {{ cents('cart_lines.discount_amount') }})
-            as line_cents
+        outcomes.cart_line_id,
+        outcomes.cart_line_id - sessions.first_cart_line_id as lines_before,
+        outcomes.product_key,
+        cast(
+            outcomes.quantity_requested * (outcomes.price_cents - outcomes.discount_cents) as bigint
+        ) as line_cents
     from sessions
-    inner join (
-        select
-            cart_lines.*,
-            outcomes.attempt
-        from outcomes
-        inner join cart_lines on outcomes.cart_line_id = cart_lines.cart_line_id
-    ) as cart_lines
+    inner join outcomes
         on
-            sessions.cart_number = cart_lines.cart_number
-            and sessions.attempt = cart_lines.attempt
+            sessions.cart_number = outcomes.cart_number
+            and sessions.attempt = outcomes.attempt
 
 ),
 

@@ -8,6 +8,28 @@ location.
 from collections import defaultdict
 from datetime import date, timedelta
 
+CARRIED_BY_LINE = (
+    "cart_number",
+    "customer_key",
+    "channel_key",
+    "time_key",
+    "promotion_key",
+    "is_digital",
+    "quantity_requested",
+    "price_cents",
+    "discount_cents",
+    "return_lag_days",
+    "restock_delay_days",
+)
+CARRIED_BY_CART = (
+    "customer_key",
+    "channel_key",
+    "time_key",
+    "device_number",
+    "is_digital",
+    "base_abandonment_rate",
+)
+
 
 def to_date(date_key):
     return date(date_key // 10000, date_key // 100 % 100, date_key % 100)
@@ -20,7 +42,8 @@ def to_key(day):
 def replay(calendar, plan, adjustments, cart_lines, rules):
     """Play every day of the calendar.
 
-    Returns outcomes by (cart_line_id, attempt), snapshots by (product_key, date_key), and events.
+    Returns outcomes by (cart_line_id, attempt), carts by (cart_number, attempt), snapshots by
+    (product_key, date_key), and events.
     """
     calendar = sorted(calendar, key=lambda day: day["date_key"])
     first_month = min(row["month_key"] for row in plan)
@@ -41,7 +64,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
     coming_back = defaultdict(list)
     recoveries = defaultdict(list)
     written_off = defaultdict(list)
-    outcomes, snapshots, events = {}, {}, []
+    outcomes, cart_outcomes, snapshots, events = {}, {}, {}, []
 
     for calendar_day in calendar:
         date_key = calendar_day["date_key"]
@@ -71,7 +94,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             carts[line["cart_number"], line["attempt"]].append(line)
             demand[line["product_key"]] += line["quantity_requested"]
         surviving = []
-        for (_, attempt), cart in carts.items():
+        for (cart_number, attempt), cart in carts.items():
             low = [x for x in cart if opening[x["product_key"]] < rules.low_inventory_threshold]
             exceeded = calendar_day["is_peak_season"] and any(
                 demand[line["product_key"]] > opening[line["product_key"]] for line in cart
@@ -80,18 +103,40 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             increase = rules.cart_abandonment_increase if triggered else 0.0
             head = cart[0]
             # 5 abandonment and recovery
-            abandoned = False
+            abandoned = comes_back = False
             if head["is_digital"] and attempt == 1:
                 rate = min(1.0, head["base_abandonment_rate"] + increase)
                 abandoned = head["abandonment_draw"] < rate
             if abandoned:
-                if head["recovery_draw"] < max(0.0, rules.cart_recovery_rate - increase):
+                comes_back = head["recovery_draw"] < max(0.0, rules.cart_recovery_rate - increase)
+                if comes_back:
                     back_on = to_key(today + timedelta(days=head["recovery_lag_days"]))
                     recoveries[back_on] += [dict(line, attempt=2) for line in cart]
             else:
                 surviving += cart
+            cart_outcomes[cart_number, attempt] = {name: head[name] for name in CARRIED_BY_CART} | {
+                "first_cart_line_id": min(line["cart_line_id"] for line in cart),
+                "date_key": date_key,
+                "inventory_constrained_items": len(low),
+                "low_inventory_trigger": bool(low),
+                "capacity_exceeded_trigger": exceeded,
+                "is_abandoned": abandoned,
+                "is_inventory_caused": abandoned
+                and head["abandonment_draw"] >= head["base_abandonment_rate"],
+                "is_recovery_due": comes_back,
+                "items_count": len(cart),
+                "units_requested": sum(line["quantity_requested"] for line in cart),
+                "units_allocated": 0,
+                "value_cents": sum(
+                    line["quantity_requested"] * (line["price_cents"] - line["discount_cents"])
+                    for line in cart
+                ),
+                "order_cents": 0,
+            }
             for line in cart:
                 outcomes[line["cart_line_id"], attempt] = {
+                    name: line[name] for name in CARRIED_BY_LINE
+                } | {
                     "date_key": date_key,
                     "opening_available": opening[line["product_key"]],
                     "inventory_constrained_items": len(low),
@@ -114,6 +159,9 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             outcome = outcomes[line["cart_line_id"], line["attempt"]]
             outcome["inventory_at_purchase"] = available[product]
             outcome["quantity_allocated"] = got
+            order = cart_outcomes[line["cart_number"], line["attempt"]]
+            order["units_allocated"] += got
+            order["order_cents"] += got * (line["price_cents"] - line["discount_cents"])
             available[product] -= got
             if line["is_digital"]:
                 reserved[product] += got
@@ -164,4 +212,4 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 in_transit[product] += quantity
                 arrival = to_key(today + timedelta(days=calendar_day["lead_time_days"]))
                 arriving[arrival].append((product, quantity, date_key))
-    return outcomes, snapshots, events
+    return outcomes, cart_outcomes, snapshots, events

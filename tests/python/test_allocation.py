@@ -67,6 +67,13 @@ def make_line(line_id, day, product=1, quantity=1, **changes):
         "recovery_draw": 0.99,
         "recovery_lag_days": 2,
         "recovery_allocation_draw": 0.5,
+        "customer_key": 100 + line_id % 3,
+        "channel_key": 1 + line_id % 2,
+        "time_key": 1215,
+        "promotion_key": line_id % 2,
+        "price_cents": 1000 + line_id,
+        "discount_cents": 10 * (line_id % 2),
+        "device_number": None,
     } | changes
 
 
@@ -104,12 +111,16 @@ def play(allocation, calendar, plan, adjustments, lines, rules):
     batches = stream(allocation, plan, adjustments, lines)
     emitted = list(allocation.simulate(iter(batches), {LOCATION: supply_days}, rules))
     rows = pa.Table.from_batches(emitted, schema=allocation.OUTPUT_SCHEMA).to_pylist()
-    outcomes, snapshots, events = {}, {}, []
+    outcomes, carts, snapshots, events = {}, {}, {}, []
     for row in rows:
         for line in row["line_outcomes"]:
             key = line.pop("cart_line_id"), line.pop("attempt")
             assert key not in outcomes
             outcomes[key] = line
+        for cart in row["cart_outcomes"]:
+            key = cart.pop("cart_number"), cart.pop("attempt")
+            assert key not in carts
+            carts[key] = cart
         for day in row["stock_days"]:
             key = row["product_key"], day.pop("date_key")
             assert key not in snapshots
@@ -125,7 +136,7 @@ def play(allocation, calendar, plan, adjustments, lines, rules):
             )
             for event in row["stock_events"]
         ]
-    return outcomes, snapshots, events
+    return outcomes, carts, snapshots, events
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +150,8 @@ def compare(allocation):
         got = play(allocation, *arguments)
         assert got[0] == expected[0]
         assert got[1] == expected[1]
-        assert sorted(got[2]) == sorted(expected[2])
+        assert got[2] == expected[2]
+        assert sorted(got[3]) == sorted(expected[3])
         return expected
 
     return run
@@ -194,6 +206,9 @@ def worlds(draw):
             "recovery_lag_days": draw(st.integers(1, 7)),
         }
         cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
+        cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
+        cart["customer_key"] = draw(st.integers(1, 5))
+        cart["channel_key"], cart["time_key"] = 4, 900
         day = start + timedelta(days=draw(st.integers(0, days - 1)))
         for product in draw(st.sets(st.sampled_from(products), min_size=1)):
             comes_back = draw(st.booleans())
@@ -235,7 +250,7 @@ def test_carts_compete_for_the_last_units(compare):
         make_line(3, START, quantity=2, allocation_draw=0.5),
     ]
     calendar, plan = make_calendar(START, 1), make_plan(START, 1, [1], opening=3)
-    outcomes, snapshots, _ = compare(calendar, plan, lines)
+    outcomes, _, snapshots, _ = compare(calendar, plan, lines)
     assert [outcomes[n, 1]["quantity_allocated"] for n in (1, 2, 3)] == [0, 2, 1]
     assert [outcomes[n, 1]["inventory_at_purchase"] for n in (1, 2, 3)] == [0, 3, 1]
     assert snapshots[1, to_key(START)]["stockout_duration_days"] == 1
@@ -252,7 +267,7 @@ def test_one_low_item_loses_the_whole_cart(compare):
     }
     lines = [make_line(1, START, 1, **cart), make_line(2, START, 2, **cart)]
     lines.append(make_line(3, START, 2, **(cart | {"cart_number": 10})))
-    outcomes, _, _ = compare(make_calendar(START, 1), plan, lines)
+    outcomes, _, _, _ = compare(make_calendar(START, 1), plan, lines)
     assert outcomes[1, 1]["is_abandoned"]
     assert outcomes[2, 1]["is_abandoned"]
     assert outcomes[2, 1]["inventory_constrained_items"] == 1
@@ -262,7 +277,7 @@ def test_one_low_item_loses_the_whole_cart(compare):
 def test_digital_units_are_reserved_and_ship_the_next_day(compare):
     lines = [make_line(1, START, quantity=3, is_digital=True)]
     calendar, plan = make_calendar(START, 2, offset=1), make_plan(START, 2, [1], opening=5)
-    _, snapshots, _ = compare(calendar, plan, lines)
+    _, _, snapshots, _ = compare(calendar, plan, lines)
     first, second = (snapshots[1, to_key(START + timedelta(days=n))] for n in (0, 1))
     assert (first["quantity_available"], first["quantity_reserved"]) == (2, 3)
     assert (second["quantity_available"], second["quantity_reserved"]) == (2, 0)
@@ -271,7 +286,7 @@ def test_digital_units_are_reserved_and_ship_the_next_day(compare):
 def test_return_is_back_on_the_shelf_across_a_month_end(compare):
     lines = [make_line(1, START, quantity=2, return_lag_days=3, restock_delay_days=2)]
     plan = make_plan(START, 6, [1], opening=2, level=0)
-    _, snapshots, _ = compare(make_calendar(START, 6), plan, lines)
+    _, _, snapshots, _ = compare(make_calendar(START, 6), plan, lines)
     on_shelf = [snapshots[1, to_key(START + timedelta(days=n))] for n in range(6)]
     assert [day["quantity_available"] for day in on_shelf] == [0, 0, 0, 0, 0, 2]
     assert START + timedelta(days=5) == date(2025, 12, 2)
@@ -279,7 +294,7 @@ def test_return_is_back_on_the_shelf_across_a_month_end(compare):
 
 def test_nothing_is_sold_from_an_empty_shelf(compare):
     plan = make_plan(START, 1, [1], opening=0, level=0)
-    outcomes, _, _ = compare(make_calendar(START, 1), plan, [make_line(1, START)])
+    outcomes, _, _, _ = compare(make_calendar(START, 1), plan, [make_line(1, START)])
     assert outcomes[1, 1]["quantity_allocated"] == 0
     assert outcomes[1, 1]["inventory_at_purchase"] == 0
 
@@ -290,7 +305,7 @@ def test_failed_order_prolongs_the_stockout(compare):
     durations = {}
     for failed in ((), reviews[:1]):
         plan = make_plan(START, 14, [1], opening=0, failed=failed)
-        _, snapshots, events = compare(calendar, plan, [])
+        _, _, snapshots, events = compare(calendar, plan, [])
         durations[failed == ()] = max(day["stockout_duration_days"] for day in snapshots.values())
         assert any(event[2] == "failed_order" for event in events) == (failed != ())
     assert durations[False] == durations[True] + 5
@@ -301,7 +316,7 @@ def test_capacity_exceeded_only_in_peak_season(compare, start, is_lost):
     cart = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.7}
     lines = [make_line(n, start, quantity=3, **cart) for n in (1, 2)]
     plan = make_plan(start, 1, [1], opening=5)
-    outcomes, _, _ = compare(make_calendar(start, 1), plan, lines)
+    outcomes, _, _, _ = compare(make_calendar(start, 1), plan, lines)
     assert {outcome["capacity_exceeded_trigger"] for outcome in outcomes.values()} == {is_lost}
     assert {outcome["is_abandoned"] for outcome in outcomes.values()} == {is_lost}
 
@@ -316,7 +331,7 @@ def test_recovery_competes_on_its_own_day(compare):
     }
     lines = [make_line(1, START, **cart)]
     plan = make_plan(START, 7, [1], opening=9)
-    outcomes, _, _ = compare(make_calendar(START, 7), plan, lines)
+    outcomes, _, _, _ = compare(make_calendar(START, 7), plan, lines)
     again = outcomes[1, 2]
     assert again["date_key"] == 20251201
     assert (again["is_abandoned"], again["quantity_allocated"]) == (False, 1)

@@ -111,7 +111,7 @@ def test_lines_are_well_formed(demand, customers, shape, is_digital):
     assert lines["return_lag_days"].isna().equals(lines["restock_delay_days"].isna())
     assert lines["restock_delay_days"].dropna().between(1, 3).all()
     assert lines["return_lag_days"].dropna().between(1, 3).all()
-    assert lines["device_type"].notna().all() == is_digital
+    assert lines["device_number"].notna().all() == is_digital
     assert (lines["base_abandonment_rate"] > 0).all() == is_digital
     on_28th = lines["date_key"] == 20251128
     assert (lines["promotion_key"] == np.where(on_28th, 2519, 0)).all()

@@ -19,7 +19,7 @@ def rules():
 
 @pytest.fixture(scope="module")
 def replayed(tiny_world, rules):
-    """Per location: outcomes, snapshots and events of the naive simulator."""
+    """Per location: outcomes, carts, snapshots and events of the naive simulator."""
     inputs = {}
     for name in (
         "int_supply_calendar",
@@ -29,6 +29,9 @@ def replayed(tiny_world, rules):
     ):
         inputs[name] = defaultdict(list)
         for row in tiny_world.table(name).to_pylist():
+            if name == "int_cart_lines":
+                row["price_cents"] = round(row["unit_price"] * 100)
+                row["discount_cents"] = round(row["discount_amount"] * 100)
             inputs[name][row["location_key"]].append(row)
     for rows in inputs["int_stock_adjustments"].values():
         rows.sort(key=lambda row: row["is_damage"])  # shrinkage comes first
@@ -45,9 +48,21 @@ def test_every_line_is_served_as_the_naive_simulator_serves_it(tiny_world, repla
         del row["location_key"], row["product_key"]
         got[key] = row
     expected = {}
-    for outcomes, _, _ in replayed.values():
+    for outcomes, _, _, _ in replayed.values():
         expected |= outcomes
     assert len(got) > 3000
+    assert got == expected
+
+
+def test_every_cart_ends_as_with_the_naive_simulator(tiny_world, replayed):
+    got = {}
+    for row in tiny_world.table("int_cart_outcomes").to_pylist():
+        key = row.pop("cart_number"), row.pop("attempt")
+        del row["location_key"]
+        got[key] = row
+    expected = {}
+    for _, carts, _, _ in replayed.values():
+        expected |= carts
     assert got == expected
 
 
@@ -67,7 +82,7 @@ def test_every_closing_stock_is_the_naive_simulators(tiny_world, replayed):
             received and to_key(received),
         )
     expected = {}
-    for location, (_, snapshots, _) in replayed.items():
+    for location, (_, _, snapshots, _) in replayed.items():
         for (product, date_key), snapshot in snapshots.items():
             snapshot = snapshot | {
                 "stockout_duration_days": snapshot["stockout_duration_days"] or None
@@ -84,7 +99,7 @@ def test_every_stock_event_is_the_naive_simulators(tiny_world, replayed):
     table = tiny_world.table("int_stock_events").to_pylist()
     got = sorted((row["location_key"], *(row[name] for name in names)) for row in table)
     expected = sorted(
-        (location, *event) for location, (_, _, events) in replayed.items() for event in events
+        (location, *event) for location, (_, _, _, events) in replayed.items() for event in events
     )
     assert got == expected
 
