@@ -52,7 +52,7 @@ sessions as (
     select
         channel_key,
         date_key,
-        customer_key
+        {{ customer_number('customer_key') }} as customer_number
     from carts
 
     union all
@@ -60,7 +60,7 @@ sessions as (
     select
         channel_key,
         date_key,
-        customer_key
+        customer_number
     from browse_sessions
 
 ),
@@ -71,7 +71,7 @@ visits as (
         channel_key,
         date_key,
         count(*) as session_count,
-        count(distinct {{ customer_number('customer_key') }}) as visitor_count
+        count(distinct customer_number) as visitor_count
     from sessions
     group by channel_key, date_key
 

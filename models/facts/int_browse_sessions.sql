@@ -129,7 +129,7 @@ final as (
 
     select
         browse_draws.session_key,
-        visitors.customer_key,
+        visitors.customer_number,
         browse_draws.channel_key,
         browse_draws.location_key,
         browse_draws.date_key,
@@ -139,15 +139,15 @@ final as (
     -- Visitors are sorted by how often they shop: the square makes the frequent ones likelier.
     inner join browse_draws
         on
-            visitors.location_key = browse_draws.location_key
-            and visitors.visitor_position
-            = 1 + cast(floor(
-                browse_draws.visitor_draw
-                * browse_draws.visitor_draw
-                * browse_draws.visitor_count
-            ) as int)
-            and browse_draws.date_key
-            between visitors.effective_date_key and visitors.expiration_date_key
+            visitors.visitor_key
+            = {{ visitor_key(
+                'browse_draws.location_key',
+                '1 + cast(floor(
+                    browse_draws.visitor_draw
+                    * browse_draws.visitor_draw
+                    * browse_draws.visitor_count
+                ) as int)'
+            ) }}
 
 )
 

@@ -20,57 +20,29 @@ browse_sessions as (
 
 ),
 
-cart_sessions as (
+sessions as (
 
     select
         {{ session_key(
-            date_of_key('carts.cart_number div 10000000000'),
-            'carts.location_key',
-            'carts.attempt',
-            'carts.cart_number % 1000000'
+            date_of_key('cart_number div 10000000000'),
+            'location_key',
+            'attempt',
+            'cart_number % 1000000'
         ) }} as session_key,
-        carts.cart_number,
-        carts.attempt,
-        carts.first_cart_line_id,
-        carts.items_count,
-        customers.customer_key,
-        carts.channel_key,
-        carts.location_key,
-        carts.date_key,
-        carts.time_key,
-        carts.device_number,
-        carts.is_abandoned,
-        carts.units_allocated > 0 as is_converted,
-        carts.order_cents
-    from carts
-    -- A recovery cart may fall under a later version of the customer.
-    inner join customers
-        on
-            {{ customer_number('carts.customer_key') }}
-            = {{ customer_number('customers.customer_key') }}
-            and {{ date_of_key('carts.date_key') }}
-            between customers.effective_date and customers.expiration_date
-
-),
-
-final as (
-
-    select
-        session_key,
         cart_number,
         attempt,
         first_cart_line_id,
         items_count,
-        customer_key,
+        {{ customer_number('customer_key') }} as customer_number,
         channel_key,
         location_key,
         date_key,
         time_key,
         device_number,
         is_abandoned,
-        is_converted,
+        units_allocated > 0 as is_converted,
         order_cents
-    from cart_sessions
+    from carts
 
     union all
 
@@ -80,7 +52,7 @@ final as (
         cast(null as int) as attempt,
         cast(null as bigint) as first_cart_line_id,
         0 as items_count,
-        customer_key,
+        customer_number,
         channel_key,
         location_key,
         date_key,
@@ -90,6 +62,32 @@ final as (
         false as is_converted,
         cast(0 as bigint) as order_cents
     from browse_sessions
+
+),
+
+final as (
+
+    select
+        sessions.session_key,
+        sessions.cart_number,
+        sessions.attempt,
+        sessions.first_cart_line_id,
+        sessions.items_count,
+        customers.customer_key,
+        sessions.channel_key,
+        sessions.location_key,
+        sessions.date_key,
+        sessions.time_key,
+        sessions.device_number,
+        sessions.is_abandoned,
+        sessions.is_converted,
+        sessions.order_cents
+    from customers
+    inner join sessions
+        on
+            {{ customer_number('customers.customer_key') }} = sessions.customer_number
+            and {{ date_of_key('sessions.date_key') }}
+            between customers.effective_date and customers.expiration_date
 
 )
 

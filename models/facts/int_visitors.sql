@@ -57,15 +57,12 @@ positions as (
 final as (
 
     select
-        positions.location_key,
-        cast(positions.visitor_position as int) as visitor_position,
-        cast(positions.visitor_count as int) as visitor_count,
-        customers.customer_key,
-        {{ date_key('customers.effective_date') }} as effective_date_key,
-        {{ date_key('customers.expiration_date') }} as expiration_date_key
+        location_key,
+        cast(visitor_position as int) as visitor_position,
+        {{ visitor_key('location_key', 'visitor_position') }} as visitor_key,
+        cast(visitor_count as int) as visitor_count,
+        customer_number
     from positions
-    inner join customers
-        on positions.customer_number = {{ customer_number('customers.customer_key') }}
 
 )
 
