@@ -10,7 +10,7 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build validate test lint docs clean
+.PHONY: help setup build validate test bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
@@ -39,6 +39,9 @@ test: setup ## Run all tests on the tiny preset
 	    scripts/timed.sh 'build (tiny)' \
 	    $(DBT) build --target local --target-path target/test --vars "$$vars"
 	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' .venv/bin/pytest
+
+bench: setup ## Measure builds and write docs/benchmarks.md (half an hour)
+	@mkdir -p target && .venv/bin/python scripts/bench.py
 
 lint: setup ## Check the style of Python and SQL
 	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
