@@ -84,6 +84,34 @@ def test_keys_agree_with_the_contract(manifest, table):
     assert declared == CONTRACTS[table].get("foreign_keys", {})
 
 
+def tested_keys(manifest: dict, table: str) -> tuple[list[list[str]], set[str]]:
+    """Return the unique keys and the foreign keys that the data tests of a model look at."""
+    unique, foreign = [], set()
+    for node in manifest["nodes"].values():
+        if node.get("attached_node") != f"model.stocktrue.{table}":
+            continue
+        kind, arguments = node["test_metadata"]["name"], node["test_metadata"]["kwargs"]
+        if kind == "unique":
+            unique.append([arguments["column_name"]])
+        elif kind == "expect_compound_columns_to_be_unique":
+            unique.append(sorted(arguments["column_list"]))
+        elif kind == "unique_in_group":
+            unique.append(sorted([arguments["value"], *arguments["group_by"]]))
+        elif kind == "foreign_keys":
+            foreign.update(arguments["keys"])
+        elif kind == "relationships":
+            foreign.add(arguments["column_name"])
+    return unique, foreign
+
+
+@pytest.mark.parametrize("table", PUBLISHED)
+def test_declared_keys_are_tested(manifest, table):
+    """The engine takes declared keys on trust, so a data test looks at each of them."""
+    unique, foreign = tested_keys(manifest, table)
+    assert sorted(CONTRACTS[table]["primary_key"]) in unique
+    assert set(CONTRACTS[table].get("foreign_keys", {})) <= foreign
+
+
 def test_internal_models_are_private(manifest):
     """Only the published tables may be relied on; the others can change without notice."""
     models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
