@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import agate
 from dbt.adapters.contracts.connection import Connection, ConnectionState, Credentials
 from dbt.adapters.embedded.engines import ENGINES, start_engine
 from dbt.adapters.embedded.progress import heartbeat
@@ -17,6 +18,7 @@ from dbt.adapters.exceptions import FailedToConnectError
 from dbt.adapters.spark.connections import SparkConnectionManager
 from dbt.adapters.spark.session import Connection as SessionConnection
 from dbt.adapters.spark.session import Cursor, SessionConnectionWrapper
+from dbt_common.clients.agate_helper import table_from_data_flat
 from dbt_common.exceptions import DbtDatabaseError, DbtRuntimeError
 
 logger = AdapterLogger("Embedded")
@@ -151,6 +153,13 @@ class EmbeddedConnectionManager(SparkConnectionManager):
     def warehouse(self) -> Warehouse:
         """The warehouse behind the connection of the calling thread."""
         return self.get_thread_connection().handle.handle.warehouse
+
+    @classmethod
+    def get_result_from_cursor(cls, cursor: Any, limit: int | None) -> agate.Table:
+        """Takes the names of the columns from the rows, which spares a question to the engine."""
+        rows = (cursor.fetchall() or [])[:limit]
+        names = list(rows[0].__fields__) if rows else [name for name, *_ in cursor.description]
+        return table_from_data_flat(cls.process_results(names, rows), names)
 
     def execute(self, sql: str, *args: Any, **kwargs: Any) -> Any:
         with heartbeat(self.get_thread_connection().name or "statement"):

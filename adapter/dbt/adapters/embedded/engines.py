@@ -54,7 +54,10 @@ def _start_sail() -> Any:
         _sail_server = SparkConnectServer(ip="127.0.0.1", port=0)
         _sail_server.start(background=True)
     address, port = _sail_server.listening_address
-    return SparkSession.builder.remote(f"sc://{address}:{port}").create()
+    session = SparkSession.builder.remote(f"sc://{address}:{port}").create()
+    # Inside one process no connection breaks: each statement saves the requests that allow for it.
+    session.client.disable_reattachable_execute()
+    return session
 
 
 def _start_spark() -> Any:
