@@ -40,7 +40,7 @@ visits as (
     select
         session_key,
         count(*) as event_count,
-        max(bounce_flag) as is_bounce,
+        bool_or(bounce_flag) as is_bounce,
         min(if(event_type = 'page_view', slot, null)) as first_page_slot,
         min(slot) as first_slot,
         max(slot) as last_slot,
@@ -49,7 +49,7 @@ visits as (
         ) as last_cart_slot,
         min(if(event_type = 'checkout_start', slot, null)) as start_slot,
         min(if(event_type = 'checkout_complete', slot, null)) as complete_slot,
-        max(
+        bool_or(
             coalesce(
                 session_key = previous_session_key and event_timestamp <= previous_timestamp,
                 false

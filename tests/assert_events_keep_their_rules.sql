@@ -38,19 +38,17 @@ kinds as (
 
 ),
 
+-- First and last of a group, not the distinct values: a filter on those would run on every event.
 times as (
 
     select
         date_key,
         time_key,
-        timestamp_seconds(quarter_hour * 900) as quarter_hour_start
-    from (
-        select distinct
-            date_key,
-            time_key,
-            unix_seconds(event_timestamp) div 900 as quarter_hour
-        from events
-    ) as quarter_hours
+        min(unix_seconds(event_timestamp) div 900) as first_quarter_hour,
+        max(unix_seconds(event_timestamp) div 900) as last_quarter_hour,
+        timestamp_seconds(min(unix_seconds(event_timestamp) div 900) * 900) as quarter_hour_start
+    from events
+    group by date_key, time_key
 
 ),
 
@@ -98,7 +96,8 @@ wrong_times as (
     from times
     where
         not coalesce(
-            date_key = {{ date_key('quarter_hour_start') }}
+            first_quarter_hour = last_quarter_hour
+            and date_key = {{ date_key('quarter_hour_start') }}
             and time_key
             = hour(quarter_hour_start) * 100 + minute(quarter_hour_start),
             false
