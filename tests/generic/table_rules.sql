@@ -73,7 +73,7 @@
 {%- if row_count is not none %}
     {%- do checks.append(wrong_count(model, none, "count(*)", row_count, "rows")) %}
 {%- endif %}
-{%- if execute and not checks %}
+{%- if not checks and nullable is none %}
     {%- do exceptions.raise_compiler_error("table_rules without a rule on " ~ model) %}
 {%- endif %}
 
