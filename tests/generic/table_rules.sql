@@ -47,17 +47,18 @@
     )) %}
 {%- endfor %}
 {%- for column, bounds in ranges.items() %}
-    {%- set lowest, highest = bounds %}
-    {%- if lowest is not none %}
-        {%- do checks.append(wrong_values(
-            model, column, "at least " ~ lowest, column ~ " < " ~ lowest
-        )) %}
+    {%- set limits, conditions = [], [] %}
+    {%- if bounds[0] is not none %}
+        {%- do limits.append("at least " ~ bounds[0]) %}
+        {%- do conditions.append(column ~ " < " ~ bounds[0]) %}
     {%- endif %}
-    {%- if highest is not none %}
-        {%- do checks.append(wrong_values(
-            model, column, "at most " ~ highest, column ~ " > " ~ highest
-        )) %}
+    {%- if bounds[1] is not none %}
+        {%- do limits.append("at most " ~ bounds[1]) %}
+        {%- do conditions.append(column ~ " > " ~ bounds[1]) %}
     {%- endif %}
+    {%- do checks.append(wrong_values(
+        model, column, limits | join(" and "), conditions | join(" or ")
+    )) %}
 {%- endfor %}
 {%- for column in positive %}
     {%- do checks.append(wrong_values(model, column, "above 0", column ~ " <= 0")) %}

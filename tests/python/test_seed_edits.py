@@ -42,9 +42,16 @@ EDITS = [
         "shrinkage_rate",
         1,
         "7",
-        "shrinkage_rate, rule = at most 0.2, value_found = 7.0",
+        "shrinkage_rate, rule = at least 0 and at most 0.2, value_found = 7.0",
     ),
-    ("ranges", "return_lags", "lag_days", 0, "0", "lag_days, rule = at least 1, value_found = 0"),
+    (
+        "ranges",
+        "return_lags",
+        "lag_days",
+        0,
+        "0",
+        "lag_days, rule = at least 1 and at most 365, value_found = 0",
+    ),
     (
         "positive",
         "location_formats",
