@@ -84,7 +84,7 @@ def test_keys_agree_with_the_contract(manifest, table):
     assert declared == CONTRACTS[table].get("foreign_keys", {})
 
 
-def tested_keys(manifest: dict, table: str) -> tuple[list[list[str]], set[str]]:
+def keys_under_test(manifest: dict, table: str) -> tuple[list[list[str]], set[str]]:
     """Return the unique keys and the foreign keys that the data tests of a model look at."""
     unique, foreign = [], set()
     for node in manifest["nodes"].values():
@@ -107,7 +107,7 @@ def tested_keys(manifest: dict, table: str) -> tuple[list[list[str]], set[str]]:
 @pytest.mark.parametrize("table", PUBLISHED)
 def test_declared_keys_are_tested(manifest, table):
     """The engine takes declared keys on trust, so a data test looks at each of them."""
-    unique, foreign = tested_keys(manifest, table)
+    unique, foreign = keys_under_test(manifest, table)
     assert sorted(CONTRACTS[table]["primary_key"]) in unique
     assert set(CONTRACTS[table].get("foreign_keys", {})) <= foreign
 
