@@ -19,7 +19,8 @@ final as (
         products.category_level_1,
         inventory.location_key,
         count(*) as position_days,
-        count(if(inventory.is_stockout, 1, null)) as stockout_days
+        count(if(inventory.is_stockout, 1, null)) as stockout_days,
+        sum({{ cents('inventory.inventory_value_cost') }}) as stock_cents
     from products
     inner join inventory on products.product_key = inventory.product_key
     group by inventory.date_key, products.category_level_1, inventory.location_key

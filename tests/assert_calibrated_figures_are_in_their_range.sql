@@ -1,0 +1,42 @@
+-- What the seeds feed to the generator must come out of it again: a calibrated figure lies in its
+-- published range. A small world strays too far, and a variable that is no size moves figures on
+-- purpose.
+{%- set sizes = [
+    'random_seed',
+    'start_date',
+    'date_range_days',
+    'num_customers',
+    'num_products',
+    'num_locations',
+    'event_history_days',
+] %}
+{%- set moved = (invocation_args_dict.get('vars') or {}).keys() | reject('in', sizes) | list %}
+with
+
+metrics as (
+
+    select * from {{ ref('realism_metrics') }}
+
+),
+
+full_size as (
+
+    select parameter_value as position_days
+    from {{ ref('validation_rules') }}
+    where parameter = 'full_size_position_days'
+
+)
+
+select
+    metrics.metric_id,
+    metrics.measured_value,
+    metrics.published_low,
+    metrics.published_high
+from metrics
+cross join full_size
+where
+    metrics.origin = 'calibrated'
+    and not metrics.is_in_range
+    and {{ var('num_products') }} * cast({{ var('num_locations') }} as bigint)
+    * {{ var('date_range_days') }} >= full_size.position_days
+    and {{ 'false' if moved else 'true' }}
