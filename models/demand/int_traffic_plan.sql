@@ -25,7 +25,7 @@ holidays as (
 
 ),
 
--- Whole months, and two beyond the last one: orders look ahead, and a longer window must not
+-- Whole months, and four beyond the last one: orders look ahead, and a longer window must not
 -- change what was planned for a month that it completes.
 planned_dates as (
 
@@ -33,7 +33,7 @@ planned_dates as (
     from dates
     where
         calendar_date >= trunc({{ first_simulated_day() }}, 'MM')
-        and calendar_date < add_months(trunc({{ last_simulated_day() }}, 'MM'), 3)
+        and calendar_date < add_months(trunc({{ last_simulated_day() }}, 'MM'), 5)
 
 ),
 

@@ -1,12 +1,19 @@
-"""The pure functions of int_replenishment_plan."""
+"""int_replenishment_plan: its pure functions, and its targets against the real allocation."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+FIRST_DAY = int(np.datetime64("2025-10-03").astype(int))
+# The simulated months and the four after them.
+MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
+SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0]
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +22,47 @@ def replenishment(load_model):
 
 
 @pytest.fixture(scope="module")
-def schedule(replenishment):
-    return replenishment.Schedule(
-        review_period_days=14, lead_time_days=7, cover_days=60, outage_mean_days=45.0
+def allocation(load_model):
+    return load_model("models/allocation/int_allocation.py")
+
+
+@pytest.fixture(scope="module")
+def store(replenishment):
+    """A store five days after its last review; Saturdays are busy."""
+    days = range(FIRST_DAY - 2, FIRST_DAY + 400)
+    return replenishment.Location(
+        seed=42,
+        location_key=3,
+        first_day=FIRST_DAY,
+        days_since_review=5,
+        schedule=replenishment.Schedule(
+            review_period_days=14,
+            lead_time_days=7,
+            cover_days=60,
+            outage_mean_days=45.0,
+            adjustment_rate=0.0,
+        ),
+        selling=replenishment.Selling(
+            day_index={day: 1.6 if day % 7 == 2 else 0.9 for day in days},
+            return_rate=0.1,
+            return_days=13.0,
+            low_inventory_threshold=5,
+            share_bought_if_low=1.0,
+            units_per_line=1.2,
+            other_lines=0.0,
+        ),
+    )
+
+
+@pytest.fixture(scope="module")
+def warehouse(store):
+    """Serves digital carts of two lines: a low line takes 10 points off the 32% that buy."""
+    return replace(
+        store,
+        schedule=replace(store.schedule, cover_days=45),
+        selling=replace(
+            store.selling, return_rate=0.24, share_bought_if_low=0.22 / 0.32, other_lines=1.0
+        ),
     )
 
 
@@ -39,90 +84,241 @@ def test_poisson_quantiles_are_the_inverse_cdf(replenishment, means, data):
 
 
 def test_levels_cover_the_days_ahead(replenishment):
-    # Seen from mid-month, 60 days are 15 of this month, 30 of the next and 15 of the one after.
+    # From the first day 60 days are 30 of this month and the next; from mid-month 15, 30 and 15.
     demand = np.array([[1.0, 0.0, 0.01], [2.0, 0.0, 0.01], [3.0, 0.0, 0.01], [0.0, 0.0, 0.0]])
     levels = replenishment.order_up_to_levels(demand, 60)
-    assert levels.tolist() == [[15 + 60 + 45 + 1, 0, 2], [30 + 90 + 1, 0, 2]]
+    assert levels.tolist() == [[15 + 60 + 45 + 1, 0, 2], [60 + 90 + 1, 0, 2]]
     assert replenishment.order_up_to_levels(demand[:, :1], 10)[:, 0].tolist() == [11, 21]
 
 
-def naive_stockout_rate(rng, daily_demand, schedule, start_probability, days):
-    """Share of days with nothing available of one position, one day at a time."""
-    level = math.ceil(daily_demand * schedule.cover_days) + 1
-    available, in_transit, failing, empty = level, 0, False, 0
-    stay = math.exp(-schedule.review_period_days / schedule.outage_mean_days)
-    unevenness = 1.0
-    for day in range(days + 200):
-        phase = day % schedule.review_period_days
-        if phase % 7 == 0:
-            unevenness = rng.gamma(2.0, 0.5)
-        if phase == schedule.lead_time_days % schedule.review_period_days:
-            available, in_transit = available + in_transit, 0
-        available = max(0, available - rng.poisson(daily_demand * unevenness))
-        empty += day >= 200 and available == 0
-        if phase == 0:
-            failing = rng.random() < (stay if failing else start_probability)
-            in_transit = 0 if failing else max(0, level - available)
-    return empty / days
+@given(start=st.floats(0, 1), stay=st.floats(0, 0.99))
+def test_long_run_shares_do_not_change_at_a_review(replenishment, start, stay):
+    shares = replenishment.failure_shares(start, stay)
+    assert shares.sum() == pytest.approx(1)
+    assert replenishment.after_review(shares, start, stay) == pytest.approx(shares, abs=1e-12)
 
 
-@pytest.mark.parametrize("target", [0.03, 0.075, 0.15])
-def test_calibrated_outages_meet_the_target(replenishment, schedule, target):
-    curve = replenishment.calibrate_outages(7, schedule, target, net_share=1.0)
-    rng = np.random.default_rng(1)
-    rates = []
-    for daily_demand in (0.05, 0.15, 0.5):
-        start = float(curve(np.array([daily_demand]))[0])
-        rates += [naive_stockout_rate(rng, daily_demand, schedule, start, 400) for _ in range(60)]
-    standard_error = np.std(rates) / math.sqrt(len(rates))
-    assert np.mean(rates) == pytest.approx(target, abs=0.01 + 2 * standard_error)
+def test_stronger_outages_begin_more_often_then_last_longer(store):
+    schedule = store.schedule
+    stay = math.exp(-14 / 45)
+    assert schedule.outage_chances(0.25) == pytest.approx((0.25, stay))
+    assert schedule.outage_chances(0.7) == pytest.approx((0.4, 1 - (1 - stay) / 2))
+    assert schedule.outage_chances(1.0) == pytest.approx((0.4, 1.0))
 
 
-def make_demand(months, products=5):
+@pytest.mark.parametrize("days_since_review", [0, 1, 6, 7, 8, 13])
+def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_review):
+    """A row of the shelves is the stock of a position whose last orders failed."""
+    location = replace(
+        store,
+        days_since_review=days_since_review,
+        selling=replace(store.selling, return_rate=0.0),
+    )
+    period, lead_time = location.schedule.review_period_days, location.schedule.lead_time_days
+    rng = np.random.default_rng(5)
+    wanted = rng.poisson(0.4, (200, 30))
+    level = np.full(30, 60)
+    shelves = replenishment.ShelvesByFailures(location.selling, level, np.zeros(30))
+    last_days = range(FIRST_DAY + 160, FIRST_DAY + 200)
+    measured = {}
+    for n, units in enumerate(wanted):
+        day = FIRST_DAY + n
+        shelves.sell(units, units)
+        if day in last_days:
+            rows = shelves.rows(location.days_from_review(day) >= lead_time)
+            measured[day] = shelves.stock[rows]
+        if location.days_from_review(day) == period:
+            shelves.review(level)
+
+    for last in last_days:
+        arrived = [
+            day
+            for day in range(FIRST_DAY, last)
+            if location.days_from_review(day) == period and day + lead_time <= last
+        ]
+        for failures in (0, 1, 3):
+            failed = arrived[len(arrived) - failures :]
+            available, due = level.copy(), {}
+            for n, units in enumerate(wanted[: last - FIRST_DAY + 1]):
+                day = FIRST_DAY + n
+                available = np.maximum(available + due.pop(day, 0) - units, 0)
+                if location.days_from_review(day) == period and day not in failed:
+                    due[day + lead_time] = level - available - sum(due.values())
+            assert measured[last][failures].tolist() == available.tolist()
+
+
+def make_demand(months=MONTHS, products=5, level=1.0):
+    """Planned demand of a long tail of products: 0.03 to 3 units a day at the default level."""
+    season = np.repeat(SEASON[: len(months)], products)
+    daily = np.tile(np.geomspace(0.03, 3, products), len(months)) * season * level
     return pa.table(
         {
             "product_key": np.tile(np.arange(1, products + 1), len(months)),
             "month_key": np.repeat(months, products),
-            "planned_daily_demand": np.tile(np.linspace(0.05, 2, products), len(months)),
-            "stocking_daily_demand": np.tile(np.linspace(0.05, 2, products), len(months)),
+            "planned_daily_demand": daily,
+            "stocking_daily_demand": daily,
         }
     )
 
 
-def plan(replenishment, schedule, months):
-    curve = replenishment.OutageCurve(np.array([0.01, 10.0]), np.array([0.2, 0.4]))
-    first_day = int(np.datetime64("2025-10-03").astype("datetime64[D]").astype(int))
-    return replenishment.plan_location(
-        make_demand(months), 3, 5, first_day, 42, schedule, curve, 0.85
-    ).to_pandas()
+def plan(replenishment, location, months=MONTHS, target_rate=0.3):
+    return replenishment.plan_location(make_demand(months), location, target_rate).to_pandas()
 
 
-def test_longer_window_only_adds_months(replenishment, schedule):
-    months = [202510, 202511, 202512, 202601, 202602, 202603]
-    longer, shorter = (plan(replenishment, schedule, months[:n]) for n in (6, 5))
-    assert set(shorter["month_key"]) == set(months[:3])
-    same = longer[longer["month_key"] <= 202512].reset_index(drop=True)
+@pytest.mark.parametrize("kind", ["store", "warehouse"])
+def test_longer_window_only_adds_months(replenishment, request, kind):
+    location = request.getfixturevalue(kind)
+    longer, shorter = (plan(replenishment, location, MONTHS[:n]) for n in (7, 6))
+    assert set(shorter["month_key"]) == {202510, 202511}
+    same = longer[longer["month_key"] <= 202511].reset_index(drop=True)
     assert same.astype(str).equals(shorter.astype(str))
 
 
-def test_orders_fail_on_review_days_only(replenishment, schedule):
-    rows = plan(replenishment, schedule, [202510, 202511, 202512, 202601, 202602])
-    start = np.datetime64("2025-10-03")
+def test_seed_and_location_change_the_plan(replenishment, store):
+    base = plan(replenishment, store)
+    for other in (replace(store, seed=43), replace(store, location_key=4)):
+        assert not plan(replenishment, other)["opening_available"].equals(base["opening_available"])
+
+
+def test_orders_fail_on_review_days_only(replenishment, store):
+    rows = plan(replenishment, store)
     failures = 0
     for month, days in zip(rows["month_key"], rows["failed_order_days"], strict=True):
         for day in days:
-            date = np.datetime64(f"{month // 100}-{month % 100:02d}-{day:02d}")
+            date = int(np.datetime64(f"{month // 100}-{month % 100:02d}-{day:02d}").astype(int))
             # Five days after a review on the first day.
-            assert ((date - start).astype(int) + 5) % schedule.review_period_days == 0
-            assert date >= start
+            assert (date - FIRST_DAY + 5) % store.schedule.review_period_days == 0
+            assert date >= FIRST_DAY
             failures += 1
     assert failures > 0
 
 
-def test_opening_stock_is_given_once_and_not_above_the_level(replenishment, schedule):
-    rows = plan(replenishment, schedule, [202510, 202511, 202512, 202601])
+@pytest.mark.parametrize("days_since_review", [0, 1, 5, 7, 8, 13])
+def test_opening_stock_is_given_once_and_not_above_the_level(
+    replenishment, store, days_since_review
+):
+    location = replace(
+        store,
+        days_since_review=days_since_review,
+        selling=replace(store.selling, return_rate=0.0),
+    )
+    rows = plan(replenishment, location)
     first = rows["month_key"] == 202510
     assert rows.loc[~first, "opening_available"].isna().all()
     opening = rows.loc[first, "opening_available"] + rows.loc[first, "opening_in_transit"]
-    assert (opening <= rows.loc[first, "order_up_to_level"]).all()
-    assert (opening >= 0).all()
+    assert (rows.loc[first, "opening_available"] >= 0).all()
+    # As if the demand of the first month had always held.
+    level = np.ceil(rows.loc[first, "planned_daily_demand"] * 60) + 1
+    assert (opening <= level).all()
+    # What was ordered in the last seven days is on its way.
+    is_due = days_since_review in range(1, 8)
+    assert (rows.loc[first, "opening_in_transit"] > 0).any() == is_due
+
+
+def make_lines(rng, location, demand, is_digital):
+    """Cart lines of a month at a time that follow the plan: a cart has one line or, online, two."""
+    selling = location.selling
+    keys = np.unique(demand["product_key"].to_numpy())
+    planned = demand["planned_daily_demand"].to_numpy().reshape(-1, len(keys))
+    month_starts = [np.datetime64(f"{m // 100}-{m % 100:02d}", "M") for m in MONTHS]
+    next_number = 1
+    for n in range(3):
+        start, stop = (
+            int((month_starts[n] + k).astype("datetime64[D]").astype(int)) for k in (0, 1)
+        )
+        products, days = [], []
+        for day in range(max(start, FIRST_DAY), stop):
+            if day == FIRST_DAY or (day + 3) % 7 == 0:
+                unevenness = rng.gamma(2.0, 0.5, len(keys))
+            # Online 68% of carts are abandoned even when nothing is low.
+            bought = 0.32 if is_digital else 1.0
+            mean = planned[n] * selling.day_index[day] * unevenness / selling.units_per_line
+            product = rng.permutation(np.repeat(keys, rng.poisson(mean / bought)))
+            products.append(product)
+            days.append(np.full(len(product), day))
+        product, day = np.concatenate(products), np.concatenate(days)
+        size = len(product)
+        cart = np.arange(size) // 2 if is_digital else np.arange(size)
+        # The second line of a cart is of the same day.
+        cart = np.where((np.diff(day, prepend=day[0]) > 0), np.arange(size) + size, cart)
+        comes_back = rng.random(size) < selling.return_rate
+        dates = day.astype("datetime64[D]").astype(str)
+        yield {
+            "cart_line_id": next_number + np.arange(size),
+            "cart_number": next_number + cart,
+            "product_key": product,
+            "date_key": np.array([int(date.replace("-", "")) for date in dates]),
+            "quantity_requested": 1 + (rng.random(size) < selling.units_per_line - 1),
+            "is_digital": np.full(size, is_digital),
+            "base_abandonment_rate": np.full(size, 0.68 if is_digital else 0.0),
+            "abandonment_draw": rng.random(2 * size)[cart],
+            "allocation_draw": rng.random(size),
+            "return_lag_days": comes_back * (1 + rng.binomial(20, 0.5, size)),
+            "restock_delay_days": np.full(size, 2),
+            "recovery_draw": np.ones(size),
+            "recovery_lag_days": np.ones(size, int),
+            "recovery_allocation_draw": np.ones(size),
+        }
+        next_number += 2 * size
+
+
+def stock_of_days(replenishment, allocation, location, demand, target_rate, seed):
+    """(D, P) units available at the end of each day of the plan, played by int_allocation."""
+    is_digital = location.selling.share_bought_if_low < 1
+    schedule = location.schedule
+    rows = replenishment.plan_location(demand, location, target_rate)
+    days = range(FIRST_DAY, FIRST_DAY + 90)
+    from_review = np.array([location.days_from_review(day) for day in days])
+    calendar = allocation.Calendar(
+        first_day=FIRST_DAY,
+        is_review=from_review == schedule.review_period_days,
+        is_receipt=from_review == schedule.lead_time_days,
+        is_peak=np.zeros(90, bool),
+        lead_time_days=schedule.lead_time_days,
+    )
+    rules = allocation.Rules(
+        low_inventory_threshold=5, cart_abandonment_increase=0.1, cart_recovery_rate=0.0
+    )
+    no_adjustments = {
+        name: np.zeros(0, kind) for name, kind in allocation.ADJUSTMENT_FIELDS.items()
+    }
+    simulator, stock = None, []
+    lines_by_month = make_lines(np.random.default_rng(seed), location, demand, is_digital)
+    for month, lines in zip(MONTHS[:3], lines_by_month, strict=True):
+        of_month = rows.filter(pc.equal(rows["month_key"], month))
+        month_plan = allocation.numpy_columns(of_month, allocation.PLAN_FIELDS)
+        simulator = simulator or allocation.LocationSimulator(month_plan, calendar, rules)
+        failed = allocation.failed_order_matrix(of_month["failed_order_days"])
+        history, _, _ = simulator.play_month(
+            month_plan | {"month_key": month}, failed, no_adjustments, lines
+        )
+        stock += [day["quantity_available"] for day in history]
+    return np.array(stock)
+
+
+@pytest.mark.parametrize("kind", ["store", "warehouse"])
+@pytest.mark.parametrize("target_rate", [0.03, 0.075, 0.2])
+def test_allocation_meets_the_target(replenishment, allocation, request, kind, target_rate):
+    location = request.getfixturevalue(kind)
+    demand = make_demand(products=4000)
+    is_empty = stock_of_days(replenishment, allocation, location, demand, target_rate, 7) == 0
+    positions = is_empty.mean(axis=0)
+    standard_error = positions.std() / math.sqrt(len(positions))
+    assert is_empty.mean() == pytest.approx(target_rate, abs=0.002 + 2 * standard_error)
+    # Neither the first days nor the last ones make up for the others.
+    for days in (is_empty[:14], is_empty[-14:]):
+        assert days.mean() == pytest.approx(target_rate, rel=0.25)
+    # Slow and fast movers alike have stockouts.
+    for products in np.array_split(positions, 4):
+        assert target_rate / 3 < products.mean() < target_rate * 3
+
+
+def test_stockouts_last_a_day_or_many_weeks(replenishment, allocation, store):
+    stock = stock_of_days(replenishment, allocation, store, make_demand(products=4000), 0.075, 8)
+    # Spells of days with nothing available, each product's days one after the other.
+    is_empty = np.pad(stock == 0, ((1, 1), (0, 0))).T.ravel()
+    edges = np.flatnonzero(np.diff(is_empty.astype(int)))
+    lengths = edges[1::2] - edges[::2]
+    assert lengths.min() == 1
+    assert 4 <= np.median(lengths) <= 25
+    assert np.quantile(lengths, 0.95) > 35
