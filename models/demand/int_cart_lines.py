@@ -92,6 +92,9 @@ class Shape:
     same_category_share: float
     category_loyalty: float
     channel_loyalty: float
+    store_fill_rate: float
+    digital_fill_rate: float
+    low_line_share: float
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Group:
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
     preferred_channels: dict of a customer's preferred channel -> indices into channel_key.
     hour_cdf: (24,); items_cdf: (segments, most items); lag_cdf: (longest lag,) from 1 day;
-    return_rate: share of sold lines of a typical product that come back.
+    return_rate: dict of month_key -> share of sold lines that come back.
     """
 
     is_digital: bool
@@ -114,7 +117,7 @@ class Group:
     hour_cdf: np.ndarray
     items_cdf: np.ndarray
     lag_cdf: np.ndarray
-    return_rate: float
+    return_rate: dict
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Customers:
 
     version_order: customer * 2**20 + first day of the version; segment: index per version.
     frequency: relative visits. location: dict of is_digital -> (N,) location that serves them.
+    segment_frequency, segment_abandonment: relative to other segments.
     """
 
     frequency: np.ndarray
@@ -151,6 +155,20 @@ def cumulative(weights):
     """Cumulative shares along the last axis."""
     sums = np.cumsum(np.asarray(weights, dtype=np.float64), axis=-1)
     return sums / sums[..., -1:]
+
+
+def rates_with_mean(mean, index, weights):
+    """Rates in proportion to an index and at most 1, whose weighted mean is `mean`."""
+    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
+    capped = np.zeros(len(shares), dtype=bool)
+    while True:
+        rest = shares @ np.where(capped, 0.0, index)
+        if rest <= 0:
+            return capped.astype(np.float64)
+        rates = np.where(capped, 1.0, np.multiply(index, (mean - shares[capped].sum()) / rest))
+        if (rates <= 1).all():
+            return rates
+        capped |= rates > 1
 
 
 def poisson_quantile(mean, draw):
@@ -261,7 +279,8 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     units_per_cart = mean_quantity * (segment_share @ mean_items) / segment_share.sum()
     if group.is_digital:
         base_rate = shape.cart_abandonment_base_rate
-        units_per_cart *= 1 - base_rate * (1 - shape.cart_recovery_rate)
+        # At least 5% buy: no number of carts meets the plan when all are abandoned.
+        units_per_cart *= max(0.05, 1 - base_rate * (1 - shape.cart_recovery_rate))
 
     # Carts, day by day: how many, and their first product.
     planned_weight = column["planned_weight"].sum()
@@ -327,8 +346,10 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         product[lines] = np.where(is_main[lines], product[lines], other)
     draws = np.concatenate(draws)
 
-    # A product is at most once in a cart: keep its first line.
-    _, kept = np.unique(cart * size + product, return_index=True)
+    # A product is at most once in a cart: its first line asks for the units of all.
+    quantity = 1 + pick(quantity_cdf, draws[:, LINE_DRAWS.index("quantity")])
+    _, kept, line = np.unique(cart * size + product, return_index=True, return_inverse=True)
+    quantity = np.bincount(line, weights=quantity)[np.argsort(kept)].astype(np.int64)
     kept = np.sort(kept)
     cart, line_day, product, draws = cart[kept], line_day[kept], product[kept], draws[kept]
     line_draw = dict(zip(LINE_DRAWS, draws.T, strict=True))
@@ -340,13 +361,30 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     lags = 1 + pick(group.lag_cdf, line_draw["return_lag"])
     shortest, longest = shape.return_delay_days
     delays = shortest + (line_draw["restock_delay"] * (longest - shortest + 1)).astype(np.int64)
-    kept_by_customer = line_draw["is_returned"] >= np.minimum(
-        group.return_rate * column["return_rate_index"][product], 1.0
+    return_rates = rates_with_mean(
+        group.return_rate[month_key],
+        column["return_rate_index"],
+        np.maximum(column["planned_weight"], 1),
     )
+    kept_by_customer = line_draw["is_returned"] >= return_rates[product]
     at = line_day, product
     if group.is_digital:
-        base_rates = np.round(shape.cart_abandonment_base_rate * customers.segment_abandonment, 4)
-        base_rate = np.minimum(base_rates, 1.0)[segment]
+        # Segments change with time: the variable is the mean over those of the middle of the month,
+        # and over carts that meet no low shelf, which those with many items more often do.
+        mid_month = month_start.astype(np.int64) + 14
+        segment_share = np.bincount(
+            customers.segment[version_of(customers, members, mid_month)],
+            weights=member_weight,
+            minlength=len(group.items_cdf),
+        )
+        items_share = np.diff(group.items_cdf, prepend=0.0)
+        item_counts = 1 + np.arange(items_share.shape[1])
+        base_rates = rates_with_mean(
+            shape.cart_abandonment_base_rate,
+            customers.segment_abandonment,
+            segment_share * (items_share @ (1 - shape.low_line_share) ** item_counts),
+        )
+        base_rate = np.round(base_rates, 4)[segment]
         devices = (cart_draw["device"][:, None] >= group.device_cdf[channel]).sum(axis=1)
         device_number = 1 + np.minimum(devices, len(DEVICES) - 1)[cart]
     else:
@@ -361,7 +399,7 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         "date_key": date_key,
         "time_key": time_key[cart],
         "product_key": column["product_key"][product],
-        "quantity_requested": 1 + pick(quantity_cdf, line_draw["quantity"]),
+        "quantity_requested": quantity,
         "unit_price": column["price_cents"][product] / 100,
         "discount_amount": discount[at] / 100,
         "promotion_key": promotion[at],
@@ -395,13 +433,6 @@ def customers_from(frame, segments):
     first_day = frame["effective_date"].to_numpy("datetime64[D]").astype(np.int64)
     # Exponential heterogeneity of purchase frequency (Ehrenberg 1959: gamma and Poisson).
     frequency = -np.log1p(-first["visit_frequency_draw"].to_numpy())
-    segment_frequency = segments["visit_frequency_index"].to_numpy(float)
-    abandonment = segments["base_abandonment_index"].to_numpy(float)
-    visits = np.bincount(
-        segment[is_first],
-        weights=frequency * segment_frequency[segment[is_first]],
-        minlength=len(segments),
-    )
     return Customers(
         frequency=frequency,
         preferred_category=first["preferred_category_code"].to_numpy(),
@@ -414,9 +445,8 @@ def customers_from(frame, segments):
         version_order=number * 2**20 + first_day,
         version_key=frame["customer_key"].to_numpy(),
         segment=segment,
-        segment_frequency=segment_frequency,
-        # Weighted by visits the rate over all carts is the variable's.
-        segment_abandonment=abandonment * visits.sum() / (visits @ abandonment),
+        segment_frequency=segments["visit_frequency_index"].to_numpy(float),
+        segment_abandonment=segments["base_abandonment_index"].to_numpy(float),
     )
 
 
@@ -426,12 +456,36 @@ def items_by_segment(weights, basket_size_index):
     return cumulative(np.asarray(weights, float) * powers)
 
 
-def groups_from(read, is_simulated_traffic, segments, return_rate, digital_share):
-    """Group of each channel group from the seeds; read(name) gives a seed as a pandas frame."""
+def return_rates_by_month(rates, planned_units, shape):
+    """Share of sold lines that come back, by (channel group, month); over both return_rate.
+
+    rates: the seed return_rates; planned_units: rows of channel_group, month_key, planned_units.
+    """
+    index = rates.set_index("channel_group")["return_rate_index"].astype(float)
+    fill_rate = {"store": shape.store_fill_rate, "digital": shape.digital_fill_rate}
+    sold_units = planned_units["planned_units"].astype(float) * planned_units["channel_group"].map(
+        fill_rate
+    )
+    by_month = {}
+    for month_key, rows in planned_units.groupby("month_key"):
+        group_rates = rates_with_mean(
+            shape.return_rate,
+            index[rows["channel_group"]].to_numpy(),
+            sold_units[rows.index].to_numpy(),
+        )
+        for group, rate in zip(rows["channel_group"], group_rates, strict=True):
+            by_month[group, int(month_key)] = float(rate)
+    return by_month
+
+
+def groups_from(read, is_simulated_traffic, segments, shape, planned_units):
+    """Group of each channel group from the seeds; read(name) gives a seed as a pandas frame.
+
+    planned_units: rows of channel_group, month_key, planned_units.
+    """
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
-    lags, rates = read("return_lags"), read("return_rates").set_index("channel_group")
-    index = rates["return_rate_index"].astype(float)
-    mean_index = digital_share * index["digital"] + (1 - digital_share) * index["store"]
+    lags = read("return_lags")
+    return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
     groups = {}
     for name in ("store", "digital"):
         is_digital = name == "digital"
@@ -465,7 +519,7 @@ def groups_from(read, is_simulated_traffic, segments, return_rate, digital_share
                 basket["weight"].to_numpy(float), segments["basket_size_index"]
             ),
             lag_cdf=cumulative(lag_weights),
-            return_rate=return_rate * index[name] / mean_index,
+            return_rate={month: rate for (of, month), rate in return_rates.items() if of == name},
         )
     return groups
 
@@ -492,16 +546,31 @@ def model(dbt, session):
         same_category_share=float(parameters["same_category_share"]),
         category_loyalty=float(parameters["category_loyalty"]),
         channel_loyalty=float(parameters["channel_loyalty"]),
+        store_fill_rate=float(parameters["store_fill_rate"]),
+        digital_fill_rate=float(parameters["digital_fill_rate"]),
+        low_line_share=float(parameters["low_line_share"]),
     )
     segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
     locations = dbt.ref("int_location_demand").toPandas().set_index("location_key")
     traffic = dbt.ref("int_traffic_plan").filter("is_simulated").toPandas()
+    # A sum of whole millionths: a sum of doubles depends on the order that the engine takes.
+    millionths = "cast(round(planned_daily_demand * 1000000) as bigint)"
+    planned_units = (
+        dbt.ref("int_demand_plan")
+        .filter("is_simulated")
+        .groupBy("location_key", "month_key")
+        .agg(F.expr(f"sum({millionths})").alias("planned_units"))
+        .toPandas()
+    )
+    planned_units["channel_group"] = planned_units["location_key"].map(locations["channel_group"])
     groups = groups_from(
         lambda name: seeds[name].toPandas(),
         traffic,
         segments,
-        shape.return_rate,
-        float(dbt.config.get("digital_share")),
+        shape,
+        planned_units.groupby(["channel_group", "month_key"], as_index=False)[
+            "planned_units"
+        ].sum(),
     )
     products = dbt.ref("gold_product_dim").select(
         "product_key",

@@ -1,8 +1,10 @@
 """The pure functions of int_cart_lines."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -29,6 +31,9 @@ def shape(demand):
         same_category_share=0.25,
         category_loyalty=0.35,
         channel_loyalty=0.5,
+        store_fill_rate=0.9,
+        digital_fill_rate=0.6,
+        low_line_share=0.0,
     )
 
 
@@ -61,7 +66,7 @@ def make_group(demand, is_digital, days=range(1, 31)):
         hour_cdf=demand.cumulative(np.ones(24)),
         items_cdf=demand.items_by_segment([5, 3, 2], [0.9, 1.2]),
         lag_cdf=demand.cumulative([1, 2, 1]),
-        return_rate=0.2,
+        return_rate={MONTH: 0.2},
     )
 
 
@@ -107,7 +112,7 @@ def test_lines_are_well_formed(demand, customers, shape, is_digital):
         assert (per_cart[column].nunique() == 1).all()
     draws = lines[[name for name in lines if name.endswith("_draw")]]
     assert ((draws >= 0) & (draws < 1)).all(axis=None)
-    assert set(lines["quantity_requested"]) <= {1, 2, 3}
+    assert lines["quantity_requested"].min() == 1
     assert lines["return_lag_days"].isna().equals(lines["restock_delay_days"].isna())
     assert lines["restock_delay_days"].dropna().between(1, 3).all()
     assert lines["return_lag_days"].dropna().between(1, 3).all()
@@ -134,6 +139,103 @@ def test_surviving_units_meet_the_plan(demand, customers, shape):
         assert units / (3000 * 31) == pytest.approx(1, abs=0.2)
 
 
+@settings(deadline=None)
+@given(
+    mean=st.floats(0, 1),
+    index=st.lists(st.floats(0.1, 5), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_rates_with_mean_have_the_mean_and_the_proportions(demand, mean, index, data):
+    size = len(index)
+    weights = data.draw(st.lists(st.floats(0.1, 10), min_size=size, max_size=size))
+    rates = demand.rates_with_mean(mean, index, weights)
+    assert np.average(rates, weights=weights) == pytest.approx(mean, abs=1e-9)
+    assert ((rates >= 0) & (rates <= 1)).all()
+    below_one = rates < 1 - 1e-9
+    scale = (rates / index)[below_one]
+    assert scale == pytest.approx(np.full(len(scale), scale.mean() if len(scale) else 0), abs=1e-9)
+
+
+def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(
+    demand, customers, shape, monkeypatch
+):
+    """With few products many carts pick one twice: its line asks for the units of both."""
+    monkeypatch.setattr(demand, "weekly_shocks", lambda seed, days, at, count: np.ones((30, 40)))
+    calm = replace(shape, traffic_noise=0.0, same_category_share=0.9)
+    table = make_table()
+    popular = np.where(np.arange(PRODUCTS) % 10 == 0, 50, 1) * 1_000_000
+    for name in ("demand_weight", "planned_weight"):
+        table = table.set_column(table.column_names.index(name), name, pa.array(popular))
+    no_promotions = pa.array([[]] * PRODUCTS, table["promotion_days"].type)
+    table = table.set_column(
+        table.column_names.index("promotion_days"), "promotion_days", no_promotions
+    )
+    quantity_cdf = np.array([0.8, 0.95, 1.0])
+    group = make_group(demand, False)
+    lines = demand.generate(table, 1, 3000.0, group, customers, calm, quantity_cdf).to_pandas()
+    assert lines["quantity_requested"].max() > 3
+    assert lines["quantity_requested"].sum() / (3000 * 30) == pytest.approx(1, abs=0.015)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2, 0.9])
+def test_share_returned_is_the_rate_of_the_month(demand, customers, shape, rate):
+    """Whatever the return rates of its products are relative to each other."""
+    table = make_table()
+    index = np.where(np.arange(PRODUCTS) % 5 == 4, 2.5, 0.5)  # the popular ones come back most
+    at = table.column_names.index("return_rate_index")
+    table = table.set_column(at, "return_rate_index", pa.array(index))
+    group = replace(make_group(demand, False), return_rate={MONTH: rate})
+    quantity_cdf = np.array([0.8, 0.95, 1.0])
+    lines = demand.generate(table, 1, 6000.0, group, customers, shape, quantity_cdf).to_pandas()
+    assert lines["return_lag_days"].notna().mean() == pytest.approx(rate, abs=0.02)
+
+
+def test_return_rate_holds_over_the_lines_sold_in_stores_and_online(demand, shape):
+    rates = pd.DataFrame({"channel_group": ["store", "digital"], "return_rate_index": [0.5, 2.0]})
+    planned = pd.DataFrame(
+        {
+            "channel_group": ["store", "digital"] * 2,
+            "month_key": [MONTH, MONTH, 202512, 202512],
+            "planned_units": [100, 100, 300, 100],
+        }
+    )
+    by_month = demand.return_rates_by_month(rates, planned, replace(shape, return_rate=0.2))
+    for month, store, digital in ((MONTH, 100, 100), (202512, 300, 100)):
+        got = by_month["store", month], by_month["digital", month]
+        assert got[1] == pytest.approx(4 * got[0])
+        assert np.average(got, weights=[0.9 * store, 0.6 * digital]) == pytest.approx(0.2)
+
+
+def test_average_abandonment_is_the_variable_as_segments_change(demand, customers, shape):
+    """Customers who change segment by mid-month count as what they have become."""
+    changed = replace(
+        customers,
+        first_version=np.arange(30) * 2,
+        version_order=np.repeat(np.arange(30) * 2**20, 2)
+        + np.tile([0, int(np.datetime64("2025-11-10").astype(int))], 30),
+        version_key=np.arange(60),
+        segment=np.tile([0, 1], 30),
+    )
+    lines = generate(demand, changed, shape, units=2000.0)
+    carts = lines.drop_duplicates("cart_number")
+    rates = carts.groupby(carts["date_key"] < 20251110)["base_abandonment_rate"].unique()
+    assert [len(rate) for rate in rates] == [1, 1]
+    assert rates[False][0] == pytest.approx(shape.cart_abandonment_base_rate)
+    assert rates[True][0] == pytest.approx(shape.cart_abandonment_base_rate * 1.1 / 0.9, abs=1e-3)
+
+
+def test_average_abandonment_is_that_of_carts_without_a_low_line(demand, customers, shape):
+    """A cart of many items meets a low line more often, so it counts less."""
+    wary = replace(shape, low_line_share=0.3, category_loyalty=0.0)
+    lines = generate(demand, customers, wary, location=99, units=2000.0)  # serves all segments
+    carts = lines.groupby("cart_number").agg(
+        rate=("base_abandonment_rate", "first"), items=("product_key", "size")
+    )
+    mean = np.average(carts["rate"], weights=0.7 ** carts["items"])
+    assert mean == pytest.approx(shape.cart_abandonment_base_rate, abs=0.003)
+    assert carts["rate"].mean() < mean - 0.001
+
+
 def test_shorter_window_is_a_prefix(demand, customers, shape):
     whole = generate(demand, customers, shape)
     part = generate(demand, customers, shape, days=range(1, 12))
@@ -142,8 +244,6 @@ def test_shorter_window_is_a_prefix(demand, customers, shape):
 
 
 def test_seed_and_location_change_the_draws(demand, customers, shape):
-    from dataclasses import replace
-
     base = generate(demand, customers, shape)
     for other in (
         generate(demand, customers, replace(shape, random_seed=43)),
@@ -194,8 +294,6 @@ def test_pick_within_follows_the_weights(demand):
 
 
 def test_version_in_force(demand, customers):
-    from dataclasses import replace
-
     # Customer 0 changes on day 100, customer 1 never.
     order = np.array([0, 100, 2**20])
     two = replace(
