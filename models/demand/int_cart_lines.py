@@ -346,10 +346,12 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         product[lines] = np.where(is_main[lines], product[lines], other)
     draws = np.concatenate(draws)
 
-    # A product is at most once in a cart: its first line asks for the units of all.
+    # A product is at most once in a cart: its first line asks for the units of all, up to the most
+    # that a line may have.
     quantity = 1 + pick(quantity_cdf, draws[:, LINE_DRAWS.index("quantity")])
     _, kept, line = np.unique(cart * size + product, return_index=True, return_inverse=True)
     quantity = np.bincount(line, weights=quantity)[np.argsort(kept)].astype(np.int64)
+    quantity = np.minimum(quantity, len(quantity_cdf))
     kept = np.sort(kept)
     cart, line_day, product, draws = cart[kept], line_day[kept], product[kept], draws[kept]
     line_draw = dict(zip(LINE_DRAWS, draws.T, strict=True))

@@ -12,6 +12,16 @@ from hypothesis import strategies as st
 
 FIRST_DAY = int(np.datetime64("2025-10-03").astype(int))
 # The simulated months and the four after them.
+# What a line carries through the allocation plays no part in it.
+CARRIED_FIELDS = (
+    "customer_key",
+    "channel_key",
+    "time_key",
+    "promotion_key",
+    "price_cents",
+    "discount_cents",
+    "device_number",
+)
 MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
 SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0]
 
@@ -258,7 +268,7 @@ def make_lines(rng, location, demand, is_digital):
             "recovery_draw": np.ones(size),
             "recovery_lag_days": np.ones(size, int),
             "recovery_allocation_draw": np.ones(size),
-        }
+        } | dict.fromkeys(CARRIED_FIELDS, np.ones(size, int))
         next_number += 2 * size
 
 
@@ -289,7 +299,7 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         month_plan = allocation.numpy_columns(of_month, allocation.PLAN_FIELDS)
         simulator = simulator or allocation.LocationSimulator(month_plan, calendar, rules)
         failed = allocation.failed_order_matrix(of_month["failed_order_days"])
-        history, _, _ = simulator.play_month(
+        history, _, _, _ = simulator.play_month(
             month_plan | {"month_key": month}, failed, no_adjustments, lines
         )
         stock += [day["quantity_available"] for day in history]
