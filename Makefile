@@ -2,6 +2,8 @@
 PRESET ?= small
 VARS ?=
 TARGET ?= local
+ALL ?=
+FORMAT ?= table
 PYTHON ?=
 export PRESET VARS PYTHON
 
@@ -10,15 +12,16 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build validate test bench lint docs clean
+.PHONY: help setup build validate fingerprint test bench lint docs clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 	@echo
 	@echo '  PRESET=tiny|small|medium|large   size of the world (default small)'
 	@echo '  VARS="name: value, name: value"  variables over those of the preset'
 	@echo '  TARGET=local|spark|databricks    engine (default local)'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10, 3.11 or 3.12)'
+	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
 	@scripts/setup.sh
@@ -31,6 +34,10 @@ build: setup ## Generate all tables and test them
 
 validate: setup ## Print the published validations of the tables built last
 	@.venv/bin/python scripts/validate.py --target $(TARGET)
+
+fingerprint: setup ## Print rows and content hash of the tables built last
+	@$(DBT) $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint --target $(TARGET) \
+	    --args '{intermediate: $(if $(ALL),true,false), format: "$(FORMAT)"}'
 
 test: setup ## Run all tests on the tiny preset
 	@rm -rf target/test
