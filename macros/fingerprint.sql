@@ -21,7 +21,7 @@
         {% if relation is none %}
             {% do missing.append(node.name) %}
         {% else %}
-            {% set columns = adapter.get_columns_in_relation(relation) | map(attribute="name") %}
+            {% set columns = adapter.get_columns_in_relation(relation) %}
             {% set found = run_query(fingerprint_query(relation, columns)).rows[0] %}
             {% set rows, hash = found[0] | int, "%016x" % (found[1] | int % 2**64) %}
             {% do lines.append(node.name ~ " " ~ rows ~ " " ~ hash) %}
@@ -52,7 +52,8 @@
     One row: the number of rows, and the sum of a 64-bit hash of each row as text.
 
     The order of rows does not change a sum, a row that is there twice does. xxhash64 skips NULL, so
-    each value is followed by whether it is one. A sum of decimals has room for 10 billion rows.
+    each value is followed by whether it is one; NaN has many bit patterns, so it is replaced by one.
+    A sum of decimals has room for 10 billion rows.
 #}
 {% macro fingerprint_query(relation, columns) %}
     select
@@ -62,8 +63,11 @@
                 sum(
                     cast(
                         xxhash64(
-                            {%- for column in columns | sort if column != "etl_timestamp" %}
-                            `{{ column }}`, `{{ column }}` is null{{ "," if not loop.last }}
+                            {%- for column in columns | sort(attribute="name")
+                                    if column.name != "etl_timestamp" %}
+                            {{ "nanvl(%s, cast('NaN' as double))" | format(column.quoted)
+                                if column.dtype == "double" else column.quoted }},
+                            {{ column.quoted }} is null{{ "," if not loop.last }}
                             {%- endfor %}
                         ) as decimal(20, 0)
                     )
