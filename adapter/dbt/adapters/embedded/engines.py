@@ -66,6 +66,8 @@ def _start_spark() -> Any:
     for name in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
         os.environ.pop(name, None)
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # Its Python workers need the packages of this interpreter, whichever one the PATH names.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
     scratch = Path(tempfile.mkdtemp(prefix="dbt-spark-"))
@@ -74,7 +76,6 @@ def _start_spark() -> Any:
     logging.write_text(QUIET_LOGGING)
     settings = {
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.pyspark.python": sys.executable,
         "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"
