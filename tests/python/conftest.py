@@ -8,7 +8,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from support import ROOT, SCHEMA, World, run_dbt
+from support import ROOT, SCHEMA, Fingerprints, World, run_dbt
+
+
+def pytest_addoption(parser):
+    """Add the option of test_fingerprints.py."""
+    parser.addoption(
+        "--renew-fingerprints",
+        action="store_true",
+        help="record the fingerprints of the tiny preset after an intended change of its data",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +65,9 @@ def tiny_world(tmp_path_factory) -> World:
     )
     assert build.returncode == 0, build.output[-6000:]
     return World(folder / "warehouse")
+
+
+@pytest.fixture(scope="session")
+def tiny_fingerprints(tiny_world, tmp_path_factory) -> Fingerprints:
+    """Return the fingerprints of the tiny preset's tables, int_ tables included."""
+    return tiny_world.fingerprints(tmp_path_factory.mktemp("fingerprints"))

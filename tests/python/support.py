@@ -6,14 +6,45 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import yaml
 from deltalake import DeltaTable
 from pyarrow import parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = "stocktrue"
+TINY_VARS = yaml.safe_load((ROOT / "presets" / "tiny.yml").read_text())
+
+# In one process: parsing the project and starting an engine take longer than tiny tables.
+BUILDS = """
+import sys
+from copy import deepcopy
+from dbt.cli.main import dbtRunner
+
+manifest = None
+
+
+def dbt(*command):
+    # A copy, because a run changes it.
+    done = dbtRunner(manifest=deepcopy(manifest)).invoke([*command, *options])
+    assert done.success, done.exception or command
+    return done.result
+
+
+threads, *options = sys.argv[1:]
+manifest = dbt("parse")
+dbt("seed")
+for number in threads.split(","):
+    dbt("run", "--threads", number)
+    dbt("run-operation", "fingerprint", "--args", "{intermediate: true, format: json}")
+    print("next build")
+"""
+
+# Rows and hash of every table, by its name.
+Fingerprints = dict[str, tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +76,13 @@ def run_dbt(
 
     `target` is the folder for the files of the run, `engine` the target of the profile.
     """
-    command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *map(str, arguments)]
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    return _run([dbt, "--no-use-colors", *map(str, arguments)], project, target, engine, env)
+
+
+def _run(
+    command: list[str], project: Path, target: Path, engine: str, env: dict[str, str] | None
+) -> DbtRun:
     command += ["--project-dir", str(project), "--profiles-dir", str(project)]
     command += ["--target", engine]
     command += ["--target-path", str(target), "--log-path", str(target / "logs")]
@@ -72,6 +109,26 @@ def read_delta(table: DeltaTable, columns: list[str] | None = None) -> pa.Table:
     return pa.concat_tables(parts, promote_options="default")
 
 
+def read_fingerprints(text: str) -> Fingerprints:
+    """Return what `make fingerprint FORMAT=json` printed; other lines are skipped."""
+    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {line["table"]: (line["rows"], line["hash"]) for line in found}
+
+
+def differing(expected: Fingerprints, found: Fingerprints) -> list[str]:
+    """Return a line for every table that has another fingerprint, or is in one of the two only."""
+
+    def shown(fingerprints: Fingerprints, name: str) -> str:
+        rows, hash_ = fingerprints.get(name, (0, "no such table"))
+        return f"{rows:,} rows, {hash_}"
+
+    return [
+        f"{name}: expected {shown(expected, name)}; found {shown(found, name)}"
+        for name in sorted(expected.keys() | found.keys())
+        if expected.get(name) != found.get(name)
+    ]
+
+
 @dataclass(frozen=True)
 class World:
     """The tables of one dbt build of the project."""
@@ -85,3 +142,43 @@ class World:
     def has(self, name: str) -> bool:
         """Tell whether a table was built."""
         return DeltaTable.is_deltatable(str(self.warehouse / SCHEMA / name))
+
+    def fingerprints(self, target: Path) -> Fingerprints:
+        """Return the fingerprints of all its tables; `target` is for the files of dbt."""
+        run = run_dbt(
+            *("--quiet", "run-operation", "fingerprint"),
+            *("--args", "{intermediate: true, format: json}"),
+            project=ROOT,
+            target=target,
+            env={"STOCKTRUE_WAREHOUSE": str(self.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+        )
+        assert run.returncode == 0, run.output[-6000:]
+        return read_fingerprints(run.output)
+
+
+def build_tiny(
+    folder: Path,
+    threads: tuple[int, ...] = (2,),
+    engine: str = "local",
+    env: dict[str, str] | None = None,
+    **changes: Any,
+) -> tuple[World, list[Fingerprints]]:
+    """Build the models of the tiny preset in `folder`, without tests, once for each of `threads`.
+
+    `changes` are variables over those of the preset. Returns the tables of the last build, which
+    can be read when the engine is the local one, and the fingerprints of each build.
+    """
+    warehouse = folder / "warehouse"
+    run = _run(
+        [
+            *(sys.executable, "-c", BUILDS, ",".join(map(str, threads))),
+            *("--no-use-colors", "--vars", yaml.safe_dump(TINY_VARS | changes)),
+        ],
+        project=ROOT,
+        target=folder / "target",
+        engine=engine,
+        env={"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA, **(env or {})},
+    )
+    assert run.returncode == 0, run.output[-6000:]
+    builds = run.output.split("next build\n")[:-1]
+    return World(warehouse), [read_fingerprints(output) for output in builds]

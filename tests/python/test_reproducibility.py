@@ -1,10 +1,8 @@
-"""Same seed and variables, same rows: whatever the threads, and however many days follow."""
+"""Same seed and variables, same rows: whatever the threads, however many days follow."""
 
 import hashlib
 
-import pytest
-import yaml
-from support import ROOT, SCHEMA, World, run_dbt
+from support import build_tiny, differing
 
 DAILY_TABLES = {
     "int_cart_lines": "date_key",
@@ -27,55 +25,23 @@ def content(table):
     return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()
 
 
-def build(folder, threads, **changes):
-    variables = yaml.safe_load((ROOT / "presets" / "tiny.yml").read_text()) | changes
-    run = run_dbt(
-        *("build", "--exclude-resource-type", "test", "unit_test"),
-        *("--threads", threads, "--vars", yaml.safe_dump(variables)),
-        project=ROOT,
-        target=folder / "target",
-        env={"STOCKTRUE_WAREHOUSE": str(folder / "warehouse"), "STOCKTRUE_SCHEMA": SCHEMA},
-    )
-    assert run.returncode == 0, run.output[-6000:]
-    return World(folder / "warehouse")
+def test_threads_and_partitions_do_not_change_the_data(tiny_fingerprints, tmp_path):
+    """The tiny world was built with two threads, a partition for each core and large batches."""
+    other_plan = {"SAIL_EXECUTION__DEFAULT_PARALLELISM": "5", "SAIL_EXECUTION__BATCH_SIZE": "1000"}
+    _, builds = build_tiny(tmp_path, threads=(1, 8), env=other_plan)
+    assert "gold_sales_fact" in tiny_fingerprints
+    assert [differing(tiny_fingerprints, found) for found in builds] == [[], []]
 
 
-@pytest.fixture(scope="module")
-def make_world(tmp_path_factory):
-    def make(threads=2, **changes):
-        return build(tmp_path_factory.mktemp("world"), threads, **changes)
-
-    return make
-
-
-def model_names(world):
-    return sorted(
-        path.name
-        for path in (world.warehouse / SCHEMA).iterdir()
-        if path.name.startswith(("gold_", "int_"))
-    )
-
-
-def test_same_seed_gives_the_same_rows_with_other_threads(tiny_world, make_world):
-    again = make_world(threads=5)
-    names = model_names(tiny_world)
-    assert names == model_names(again)
-    assert "gold_sales_fact" in names
-    differing = [
-        name for name in names if content(tiny_world.table(name)) != content(again.table(name))
-    ]
-    assert differing == []
-
-
-def test_other_seed_gives_other_rows(tiny_world, make_world):
-    other = make_world(random_seed=43)
+def test_other_seed_gives_other_rows(tiny_fingerprints, tmp_path):
+    _, [other] = build_tiny(tmp_path, random_seed=43)
     for name in DAILY_TABLES:
-        assert content(tiny_world.table(name)) != content(other.table(name))
+        assert tiny_fingerprints[name] != other[name], name
 
 
-def test_shorter_window_has_the_same_days(tiny_world, make_world):
+def test_shorter_window_has_the_same_days(tiny_world, tmp_path):
     """A window of 30 days is the first 30 days of a longer one, line by line."""
-    shorter = make_world(date_range_days=30)
+    shorter, _ = build_tiny(tmp_path, date_range_days=30)
     last_date_key = 20251216
     for name, column in DAILY_TABLES.items():
         whole, part = tiny_world.table(name), shorter.table(name)
