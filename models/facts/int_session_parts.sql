@@ -72,7 +72,9 @@ sessions as (
         channel_key,
         device_number,
         date_key,
-        datediff({{ date_of_key('date_key') }}, date '1970-01-01') as day_number,
+        cast(
+            datediff({{ date_of_key('date_key') }}, date '1970-01-01') as int
+        ) as day_number,
         is_abandoned,
         is_converted,
         order_cents,
