@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from browser import COMMANDS, Browser, find_chromium
 from support import ROOT, SCHEMA, Fingerprints, World, run_dbt
 
 
@@ -71,3 +72,13 @@ def tiny_world(tmp_path_factory) -> World:
 def tiny_fingerprints(tiny_world, tmp_path_factory) -> Fingerprints:
     """Return the fingerprints of the tiny preset's tables, int_ tables included."""
     return tiny_world.fingerprints(tmp_path_factory.mktemp("fingerprints"))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Browser:
+    """Return a headless browser; without one installed, tests are skipped, and fail in CI."""
+    command = find_chromium()
+    if not command:
+        missing = f"no browser found: install one of {', '.join(COMMANDS)}"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    return Browser(command, tmp_path_factory.mktemp("browser"))
