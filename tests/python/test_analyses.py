@@ -6,7 +6,8 @@ from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.warehouse import Warehouse
 from support import ROOT, SCHEMA, run_dbt
 
-QUERIES = {path.stem: path for path in sorted((ROOT / "analyses").glob("*.sql"))}
+ANALYSES = ROOT / "analyses"
+QUERIES = {path.stem: path for path in sorted(ANALYSES.rglob("*.sql"))}
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +37,18 @@ def answer(session, compiled):
     """Return a function that runs a query and returns its rows."""
 
     def run(name):
-        rows = session.sql((compiled / f"{name}.sql").read_text()).collect()
+        rows = session.sql((compiled / QUERIES[name].relative_to(ANALYSES)).read_text()).collect()
         return [row.asDict() for row in rows]
 
     return run
 
 
 def test_every_published_query_is_there_and_described():
-    assert len(QUERIES) == 9
-    properties = yaml.safe_load((ROOT / "analyses" / "analyses.yml").read_text())
-    assert {entry["name"] for entry in properties["analyses"]} == set(QUERIES)
-    assert all(entry["description"].startswith("One row per") for entry in properties["analyses"])
+    assert len(list(ANALYSES.glob("*.sql"))) == 9
+    files = [yaml.safe_load(path.read_text()) for path in ANALYSES.rglob("*.yml")]
+    properties = [entry for file in files for entry in file["analyses"]]
+    assert {entry["name"] for entry in properties} == set(QUERIES)
+    assert all(entry["description"].startswith("One row per") for entry in properties)
 
 
 @pytest.mark.parametrize("name", QUERIES)
