@@ -12,7 +12,7 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build validate fingerprint test bench lint docs clean
+.PHONY: help setup build validate report fingerprint test bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -34,6 +34,9 @@ build: setup ## Generate all tables and test them
 
 validate: setup ## Print the published validations of the tables built last
 	@.venv/bin/python scripts/validate.py --target $(TARGET)
+
+report: setup ## Write a page with charts of the tables built last to target/report.html
+	@scripts/timed.sh 'report' .venv/bin/python scripts/report.py --target $(TARGET)
 
 fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint --target $(TARGET) \

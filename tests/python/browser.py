@@ -1,10 +1,17 @@
-"""A headless Chromium that loads a page without a network: what it becomes and what it asks for."""
+"""A headless Chromium that loads a page without a network: what it becomes and what it asks for.
+
+As a command it takes a picture of the top of a page, 1366 x 1100 pixels by default:
+
+    python tests/python/browser.py target/report.html docs/images/report.png [width height]
+"""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +97,10 @@ def _requests_of_page(log: dict) -> list[str]:
     own = ("", "not an origin")
     started = [event.get("params", {}) for event in log["events"] if event["type"] == start]
     return [each["url"] for each in started if each.get("initiator", "") not in own]
+
+
+if __name__ == "__main__":
+    html, png, *size = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        browser = Browser(find_chromium(), Path(folder))
+        browser.screenshot(Path(html).resolve(), Path(png), *(map(int, size or (1366, 1100))))

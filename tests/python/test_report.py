@@ -1,0 +1,262 @@
+"""make report: one page from the built tables, in which a browser draws every chart."""
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+import report
+import report_figures
+import yaml
+from support import ROOT, SCHEMA
+from warehouse_query import open_warehouse
+
+CHARTS = {
+    "inventory-store",
+    "inventory-stockout",
+    "inventory-online",
+    "demand-by-day",
+    "stockouts-by-day",
+    "stockouts-by-category",
+    "stockouts-by-location",
+    "abandonment",
+    "forecast-weeks",
+    "forecast-errors",
+    "returns-by-channel",
+    "return-lags",
+    "return-reasons",
+    "funnel",
+}
+VOID = {"meta", "link", "img", "br", "hr", "input", "source"}
+
+
+class Outline(HTMLParser):
+    """Collects resources, chart sources, and what is drawn inside each chart of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.resources, self.sources, self.drawn, self.text = [], {}, {}, []
+        self._open = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        classes = (given.get("class") or "").split()
+        self.resources += [
+            value
+            for name, value in attrs
+            if (name == "src" or (name == "href" and tag != "a") or name.endswith(":href"))
+            and not value.startswith(("#", "data:"))
+        ]
+        if tag not in VOID:
+            self._open.append((tag, given, classes, self.getpos()))
+        if tag == "div" and "chart" in classes and "js-plotly-plot" in classes:
+            self.drawn[given["id"].removeprefix("chart-")] = set()
+        if tag == "path" and (given.get("d") or "M0,0Z") != "M0,0Z":
+            self._add_drawn()
+
+    def _add_drawn(self):
+        """Note the chart and the trace that a drawn line, mark or bar is in, if it is in any."""
+        charts = [each["id"] for _, each, classes, _ in self._open if "js-plotly-plot" in classes]
+        traces = [at for *_, classes, at in self._open if "trace" in classes]
+        if charts and traces:
+            self.drawn[charts[0].removeprefix("chart-")].add(traces[0])
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        tag, given = self._open[-1][:2] if self._open else ("", {})
+        if "data-chart" in given:
+            self.sources[given["data-chart"].removeprefix("chart-")] = json.loads(data)
+        elif tag not in ("script", "style"):
+            self.text.append(data)
+
+
+def make_report(warehouse, output, **env):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "report.py"), "--output", str(output)],
+        env=os.environ | {"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA} | env,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def page(tiny_world, tmp_path_factory):
+    """Return the file of the report on the tiny world."""
+    output = tmp_path_factory.mktemp("report") / "folder" / "report.html"
+    done = make_report(tiny_world.warehouse, output)
+    assert done.returncode == 0, done.stderr
+    assert str(output) in done.stdout.splitlines()[-1]
+    return output
+
+
+@pytest.fixture(scope="module")
+def asked(tiny_world):
+    """Return the tables that the queries read, and the answers on the tiny world."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STOCKTRUE_WAREHOUSE", str(tiny_world.warehouse))
+        patch.setenv("STOCKTRUE_SCHEMA", SCHEMA)
+        with open_warehouse("local", "path:analyses/report") as warehouse:
+            return warehouse.tables_read(), report.ask(warehouse, report.Progress())
+
+
+@pytest.fixture(scope="module")
+def answers(asked):
+    """Return the answers of the report's queries on the tiny world."""
+    return asked[1]
+
+
+def test_browser_draws_every_chart_without_network_or_error(page, browser):
+    written = Outline(page.read_text())
+    assert written.resources == []
+    assert not re.search(
+        r"@import|url\(", re.search(r"<style>.*?</style>", page.read_text(), re.S)[0]
+    )
+    assert set(written.sources) == CHARTS
+
+    loaded = browser.load(page)
+    assert loaded.console == []
+    assert loaded.requests == []
+    drawn = Outline(loaded.dom).drawn
+    assert set(drawn) == CHARTS
+    for name, source in written.sources.items():
+        with_values = 0
+        for trace in source["data"]:
+            values = trace["x" if trace.get("orientation") == "h" else "y"]
+            with_values += any(value not in (None, 0) for value in values)
+        assert with_values > 0, name
+        assert len(drawn[name]) >= with_values, name
+
+
+def test_chart_that_is_not_drawn_is_noticed(page, browser, tmp_path):
+    """The check above can fail: without its data in one chart, and with plotly.js cut off."""
+    broken = tmp_path / "broken.html"
+    broken.write_text(re.sub(r'"y":\[[^]]*\]', '"y":[]', page.read_text()))
+    assert not any(Outline(browser.load(broken).dom).drawn["funnel"])
+    broken.write_text(page.read_text().replace("Plotly.newPlot", "Plotly.noPlot"))
+    loaded = browser.load(broken)
+    assert any("noPlot" in line for line in loaded.console)
+    assert Outline(loaded.dom).drawn == {}
+
+
+def test_page_prints_on_a_few_pages(page, browser, tmp_path):
+    browser.print(page, tmp_path / "report.pdf")
+    pages = (tmp_path / "report.pdf").read_bytes().count(b"/Type /Page\n")
+    assert 8 <= pages <= 16
+
+
+def test_page_tells_what_was_built(page):
+    text = re.sub(r"\s+", " ", " ".join(Outline(page.read_text()).text))
+    assert "17 November 2025 to 31 December 2025 (45 days)" in text
+    assert "make build PRESET=tiny" in text
+    assert "Inventory rows 13,500" in text
+    assert re.search(r"(\d+) of \1 published validations passed", text)
+
+
+def test_tables_of_the_page_are_the_published_ones(answers):
+    published = {path.stem for path in (ROOT / "contracts").glob("gold_*.yml")}
+    assert {row["table_name"] for row in answers["tables"]} == published
+    assert all(row["row_count"] > 0 for row in answers["tables"])
+
+
+def test_exposure_names_the_public_tables_that_the_page_reads(asked):
+    (exposure,) = yaml.safe_load((ROOT / "models" / "exposures.yml").read_text())["exposures"]
+    named = [re.fullmatch(r"ref\('(\w+)'\)", each)[1] for each in exposure["depends_on"]]
+    # dbt lets an exposure name public models only.
+    assert named == [table for table in asked[0] if not table.startswith("int_")]
+
+
+def test_days_and_locations_add_up_to_the_facts(answers, tiny_world):
+    lost = sum(tiny_world.table("gold_lost_sales_fact")["quantity_lost"].to_pylist())
+    empty = sum(tiny_world.table("gold_inventory_fact")["is_stockout"].to_pylist())
+    for name in ("days", "stockouts_by_category", "stockouts_by_location"):
+        assert sum(row["units_lost"] for row in answers[name]) == lost
+        assert sum(row["stockout_days"] for row in answers[name]) == empty
+
+
+def test_examples_show_a_stockout_and_all_days(answers):
+    examples = {}
+    for row in answers["inventory"]:
+        examples.setdefault(row["example"], []).append(row)
+    assert set(examples) == {"store", "stockout", "online"}
+    assert {len(days) for days in examples.values()} == {45}
+    assert any(day["is_stockout"] for day in examples["stockout"])
+    assert all(
+        day["is_stockout"] == (day["quantity_available"] == 0) for day in answers["inventory"]
+    )
+
+
+def test_world_without_carts_returns_and_stockouts_has_a_page(answers):
+    quiet = dict(answers)
+    for name in ("inventory", "abandonment", "funnel", "forecast", "return_lags", "return_reasons"):
+        quiet[name] = []
+    quiet["returns_by_channel"] = []
+    quiet["days"] = [
+        {**day, "units_requested": 0, "units_sold": 0, "units_lost": 0, "stockout_days": 0}
+        for day in answers["days"]
+    ]
+    quiet["validations"] = [
+        {**row, "measured_value": None, "expected_min": None, "expected_max": None}
+        for row in answers["validations"]
+    ]
+    html = report.page(quiet, "sail", "local", SCHEMA)
+    assert html.count("These tables have no rows for this chart.") == 8
+    assert set(Outline(html).sources) == {
+        "stockouts-by-day",
+        "stockouts-by-category",
+        "stockouts-by-location",
+    }
+
+
+def test_missing_tables_are_told_in_one_line(tmp_path):
+    done = make_report(tmp_path / "none", tmp_path / "report.html")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("report: no ")
+    assert line.endswith("run make build first")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_preset_and_changed_variables_are_found(answers):
+    built = {row["variable_name"]: row["variable_value"] for row in answers["variables"]}
+    assert report.how_built(built) == ("tiny", "")
+    changed = {**built, "num_products": "70", "return_delay_days": "[2, 4]"}
+    assert report.how_built(changed) == ("tiny", "num_products: 70, return_delay_days: [2, 4]")
+
+
+def test_intervals_are_the_published_ones():
+    """Wilson's and Newcombe's own examples (Newcombe 1998, Statistics in Medicine 17, table II)."""
+    rate = report_figures.wilson(81, 263)
+    assert (rate["low"], rate["high"]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    (pair,) = report_figures.compared_segments(
+        [
+            {"segment": "a", "is_triggered": True, "carts": 70, "abandoned_carts": 56},
+            {"segment": "a", "is_triggered": False, "carts": 80, "abandoned_carts": 48},
+            {"segment": "b", "is_triggered": False, "carts": 80, "abandoned_carts": 48},
+        ]
+    )
+    bounds = (pair["rise"], pair["rise_low"], pair["rise_high"])
+    assert bounds == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def test_black_friday_and_peaks_on_holidays_are_marked():
+    start = datetime.date(2025, 11, 1)
+    names = {5: "Quiet Day", 15: "Black Friday", 18: "Cyber Monday", 50: "Boxing Day"}
+    wanted = {15: 180, 18: 200, 50: 300}
+    days = [
+        {
+            "calendar_date": start + datetime.timedelta(days=at),
+            "units_requested": wanted.get(at, 100),
+            "holiday_name": names.get(at),
+        }
+        for at in range(60)
+    ]
+    marked = [day["holiday_name"] for day in report_figures.marked_holidays(days)]
+    assert marked == ["Black Friday", "Cyber Monday", "Boxing Day"]
