@@ -5,7 +5,7 @@ with
 rollup_rows as (
 
     select
-        'daily' as rollup,
+        'daily' as period,
         category_level_1,
         location_key,
         channel_key,
@@ -24,7 +24,7 @@ rollup_rows as (
     union all
 
     select
-        'weekly' as rollup,
+        'weekly' as period,
         category_level_1,
         location_key,
         channel_key,
@@ -43,7 +43,7 @@ rollup_rows as (
     union all
 
     select
-        'monthly' as rollup,
+        'monthly' as period,
         category_level_1,
         location_key,
         channel_key,
@@ -99,7 +99,7 @@ lost as (
 rollups as (
 
     select
-        rollup,
+        period,
         category_level_1,
         location_key,
         channel_key,
@@ -114,7 +114,7 @@ rollups as (
         sum({{ cents('gross_margin') }}) as margin_cents,
         sum({{ cents('lost_revenue') }}) as lost_cents
     from rollup_rows
-    group by rollup, category_level_1, location_key, channel_key
+    group by period, category_level_1, location_key, channel_key
 
 ),
 

@@ -378,7 +378,7 @@ rollups as (
 
     select
         '7b' as validation_id,
-        'daily' as rollup,
+        'daily' as period,
         units_sold,
         units_returned,
         net_revenue,
@@ -390,7 +390,7 @@ rollups as (
 
     select
         '7c' as validation_id,
-        'weekly' as rollup,
+        'weekly' as period,
         units_sold,
         units_returned,
         net_revenue,
@@ -402,7 +402,7 @@ rollups as (
 
     select
         '7d' as validation_id,
-        'monthly' as rollup,
+        'monthly' as period,
         units_sold,
         units_returned,
         net_revenue,
@@ -416,14 +416,14 @@ rollup_totals as (
 
     select
         validation_id,
-        rollup,
+        period,
         sum(units_sold) as units_sold,
         sum(units_returned) as units_returned,
         sum({{ cents('net_revenue') }}) as net_cents,
         sum(units_requested) as units_requested,
         sum(units_lost) as units_lost
     from rollups
-    group by validation_id, rollup
+    group by validation_id, period
 
 ),
 
@@ -681,7 +681,7 @@ measured as (
 
     select
         rollup_totals.validation_id,
-        concat('Units and cents by which the ', rollup_totals.rollup, ' rollup differs from facts')
+        concat('Units and cents by which the ', rollup_totals.period, ' rollup differs from facts')
             as validation_name,
         cast(
             abs(rollup_totals.units_sold - coalesce(sale_lines.units_sold, 0))
