@@ -1,5 +1,6 @@
 """What the Python tests share besides fixtures: dbt runs and the tables that they leave."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -70,20 +71,28 @@ def run_dbt(
     project: Path,
     target: Path,
     engine: str = "local",
+    profiles: Path | None = None,
     env: dict[str, str] | None = None,
 ) -> DbtRun:
     """Run a dbt command of the present environment on a project and wait for it.
 
-    `target` is the folder for the files of the run, `engine` the target of the profile.
+    `target` is the folder for the files of the run, `engine` the target of the profile, which is
+    in the project unless `profiles` names another folder.
     """
     dbt = str(Path(sys.executable).with_name("dbt"))
-    return _run([dbt, "--no-use-colors", *map(str, arguments)], project, target, engine, env)
+    command = [dbt, "--no-use-colors", *map(str, arguments)]
+    return _run(command, project, target, engine, profiles, env)
 
 
 def _run(
-    command: list[str], project: Path, target: Path, engine: str, env: dict[str, str] | None
+    command: list[str],
+    project: Path,
+    target: Path,
+    engine: str,
+    profiles: Path | None = None,
+    env: dict[str, str] | None = None,
 ) -> DbtRun:
-    command += ["--project-dir", str(project), "--profiles-dir", str(project)]
+    command += ["--project-dir", str(project), "--profiles-dir", str(profiles or project)]
     command += ["--target", engine]
     command += ["--target-path", str(target), "--log-path", str(target / "logs")]
     done = subprocess.run(
@@ -127,6 +136,13 @@ def differing(expected: Fingerprints, found: Fingerprints) -> list[str]:
         for name in sorted(expected.keys() | found.keys())
         if expected.get(name) != found.get(name)
     ]
+
+
+def content(table: pa.Table) -> str:
+    """Hash of a table's rows whatever their order; the load time does not count."""
+    columns = [name for name in sorted(table.column_names) if name != "etl_timestamp"]
+    rows = table.select(columns).to_pylist()
+    return hashlib.sha256("\n".join(sorted(map(repr, rows))).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

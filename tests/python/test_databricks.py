@@ -1,0 +1,303 @@
+"""The Databricks target: dbt-databricks builds the tiny world on a stand-in for a workspace.
+
+What that shows and what only a workspace can show is in docs/databricks.md.
+"""
+
+import ast
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import sqlglot
+import yaml
+from databricks.sdk.service.jobs import JobSettings
+from databricks_stand_in import server
+from databricks_stand_in.workspace import Workspace
+from dbt.adapters.embedded.engines import start_engine
+from dbt.adapters.embedded.warehouse import Warehouse
+from deltalake import DeltaTable
+from pyarrow import parquet
+from support import ROOT, SCHEMA, DbtRun, World, content, run_dbt
+from test_contracts import CONTRACTS, PUBLISHED
+
+CATALOG = "retail"
+TINY = (ROOT / "presets" / "tiny.yml").read_text()
+
+# What dbt-databricks, not the project, writes and the parsers do not know: Databricks has more than
+# Apache Spark, and sqlglot passes some of it on unread.
+UNKNOWN_TO_SPARK = re.compile(
+    r"(alter table \S+ (set tags|add constraint)|comment on column|optimize)\b", re.IGNORECASE
+)
+UNKNOWN_TO_SQLGLOT = re.compile(
+    r"(alter table \S+ change column \S+ set not null|optimize|show schemas)\b", re.IGNORECASE
+)
+
+
+@dataclass
+class Site:
+    """A stand-in that serves, and how dbt reaches it."""
+
+    workspace: Workspace
+    profiles: Path
+    env: dict[str, str]
+    folder: Path
+
+    def dbt(self, *arguments: str, name: str, **env: str) -> DbtRun:
+        """Run dbt on the stand-in at tiny; `name` is the folder of the run's files."""
+        return run_dbt(
+            *(*arguments, "--vars", TINY),
+            project=ROOT,
+            target=self.folder / name,
+            engine="databricks",
+            profiles=self.profiles,
+            env={**self.env, **env},
+        )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return a stand-in of which the project's own profile is told where it listens."""
+    folder = tmp_path_factory.mktemp("databricks")
+    warehouse = Warehouse(start_engine("sail"), "sail", folder / "warehouse")
+    workspace = Workspace(warehouse, CATALOG)
+    with server.serve(workspace) as address:
+        profiles = yaml.safe_load((ROOT / "profiles.yml").read_text())
+        output = profiles["stocktrue"]["outputs"]["databricks"]
+        # The connector would speak TLS to port 443 of the host.
+        output["connection_parameters"] = {"_connection_uri": address + server.HTTP_PATH}
+        (folder / "profiles.yml").write_text(yaml.safe_dump(profiles))
+        env = {
+            "DATABRICKS_HOST": address,
+            "DATABRICKS_HTTP_PATH": server.HTTP_PATH,
+            "DATABRICKS_CATALOG": CATALOG,
+            "DATABRICKS_CLIENT_ID": server.CLIENT_ID,
+            "DATABRICKS_CLIENT_SECRET": server.CLIENT_SECRET,
+            "STOCKTRUE_SCHEMA": SCHEMA,
+        }
+        yield Site(workspace, folder, env, folder)
+
+
+@pytest.fixture(scope="module")
+def built(site):
+    """Return the site with all seeds and models built, and every test and query compiled."""
+    build = site.dbt("build", "--exclude-resource-type", "unit_test", "test", name="run")
+    assert build.returncode == 0, build.output[-6000:]
+    compiled = site.dbt("compile", name="run")
+    assert compiled.returncode == 0, compiled.output[-6000:]
+    return site
+
+
+@pytest.fixture(scope="module")
+def statements(built):
+    """Return what was sent while building, and every compiled model, test and query."""
+    files = (built.folder / "run" / "compiled").rglob("*.sql")
+    texts = {*built.workspace.statements, *(path.read_text() for path in files)}
+    return sorted(text for text in texts if text.strip())
+
+
+@pytest.fixture(scope="module")
+def notebooks(built):
+    """Return the code of each Python model as it was uploaded, in the order of the runs."""
+    return {path.rsplit("/", 1)[1]: code for path, code in built.workspace.notebooks.items()}
+
+
+def test_tables_are_those_of_the_embedded_engine(built, tiny_world):
+    """Seeds included: they travel as text in insert statements."""
+    other = World(built.workspace.warehouse.root)
+    names = sorted(name for _, name in built.workspace.tables)
+    assert set(PUBLISHED) < set(names)
+    differing = [
+        name for name in names if content(other.table(name)) != content(tiny_world.table(name))
+    ]
+    assert differing == []
+
+
+@pytest.mark.parametrize("table", PUBLISHED)
+def test_published_tables_in_the_catalog(built, manifest, table):
+    """Keys, not-null columns, comments, change data feed and tags of a table."""
+    made = built.workspace.tables[SCHEMA, table]
+    contract, model = CONTRACTS[table], manifest["nodes"][f"model.stocktrue.{table}"]
+    assert made.primary_key == tuple(contract["primary_key"])
+    assert made.foreign_keys == {
+        (column,): (target.split(".")[0], (target.split(".")[1],))
+        for column, target in contract.get("foreign_keys", {}).items()
+    }
+    assert f"{table}_pk" in made.constraint_names
+    required = {column["name"] for column in contract["columns"] if not column["nullable"]}
+    assert required <= made.not_null
+    assert made.comment == model["description"]
+    assert made.column_comments == {
+        name: column["description"] for name, column in model["columns"].items()
+    }
+    assert made.properties == {"delta.enableChangeDataFeed": "true"}
+    assert made.tags == {"project": "stocktrue", "layer": model["fqn"][1]}
+
+
+def test_large_tables_are_clustered_and_optimized(built):
+    clustered = {n: t.cluster_by for (_, n), t in built.workspace.tables.items() if t.cluster_by}
+    assert {"gold_inventory_fact", "gold_sales_fact", "gold_customer_event_fact"} < set(clustered)
+    assert clustered["gold_inventory_fact"] == ["date_key", "location_key"]
+    assert all(built.workspace.tables[SCHEMA, name].optimized for name in clustered)
+
+
+def test_python_models_run_as_serverless_notebooks(built, notebooks):
+    assert set(notebooks) == {"int_replenishment_plan", "int_cart_lines", "int_allocation"}
+    for run in built.workspace.runs:
+        assert not run.error
+        (environment,) = run.request["environments"]
+        (task,) = run.request["tasks"]
+        assert task["environment_key"] == environment["environment_key"]
+        assert int(environment["spec"]["environment_version"]) >= 4
+        assert "new_cluster" not in task
+
+
+def test_python_models_run_on_a_job_cluster(built):
+    """This run signs in with a token, the others by OAuth as a service principal."""
+    env = {
+        "DATABRICKS_TOKEN": server.ACCESS_TOKEN,
+        "DATABRICKS_CLIENT_ID": "",
+        "DATABRICKS_CLIENT_SECRET": "",
+        "STOCKTRUE_PYTHON_COMPUTE": "job_cluster",
+        "STOCKTRUE_NODE_TYPE": "large",
+        "STOCKTRUE_WORKERS": "5",
+    }
+    run = built.dbt("run", "--select", "int_replenishment_plan", name="job_cluster", **env)
+    assert run.returncode == 0, run.output
+    request = built.workspace.runs[-1].request
+    (task,) = request["tasks"]
+    cluster = task["new_cluster"]
+    assert (cluster["node_type_id"], cluster["num_workers"]) == ("large", 5)
+    assert int(cluster["spark_version"].split(".")[0]) >= 17
+    assert "environment_key" not in task
+    assert "environments" not in request
+
+
+def test_every_statement_parses_as_databricks_sql(statements):
+    assert len(statements) > 2000
+    refused = []
+    for statement in statements:
+        if UNKNOWN_TO_SQLGLOT.match(statement):
+            continue
+        try:
+            parsed = sqlglot.parse_one(statement, dialect="databricks")
+        except sqlglot.ParseError as error:
+            refused.append(f"{error}\n{statement}")
+            continue
+        if isinstance(parsed, sqlglot.exp.Command):  # what sqlglot passes on unread
+            refused.append(statement)
+    assert refused == []
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="no Java on this machine")
+def test_apache_spark_parses_the_statements_and_runs_the_notebooks(
+    statements, notebooks, tiny_world, tmp_path
+):
+    """One process for both: starting Java takes a while."""
+    inputs = set()
+    for code in notebooks.values():
+        (refs,) = re.findall(r"refs = (\{.*?\})\n", code, re.DOTALL)
+        inputs |= {name.split(".")[-1].strip("`") for name in ast.literal_eval(refs).values()}
+    tables = {
+        name: [unquote(uri) for uri in DeltaTable(tiny_world.warehouse / SCHEMA / name).file_uris()]
+        for name in sorted(inputs)
+    }
+    request = {
+        "statements": [text for text in statements if not UNKNOWN_TO_SPARK.match(text)],
+        "catalog": CATALOG,
+        "schema": SCHEMA,
+        "tables": tables,
+        "notebooks": notebooks,
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "databricks_stand_in.on_spark"),
+            *(tmp_path / "request.json", tmp_path / "warehouse"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == {"refused": [], "errors": {}}
+    for name in notebooks:
+        folder = tmp_path / "warehouse" / SCHEMA / name
+        version = (folder / "_current").read_text().strip()
+        assert content(parquet.read_table(folder / version)) == content(tiny_world.table(name))
+
+
+def test_a_missing_variable_is_named(tmp_path, monkeypatch):
+    output = yaml.safe_load((ROOT / "profiles.yml").read_text())["stocktrue"]["outputs"]
+    needed = set(re.findall(r"env_var\('(\w+)'\)", str(output["databricks"])))
+    assert needed == {"DATABRICKS_HOST", "DATABRICKS_HTTP_PATH", "DATABRICKS_CATALOG"}
+    for name in needed:
+        monkeypatch.delenv(name, raising=False)
+    run = run_dbt("parse", project=ROOT, target=tmp_path, engine="databricks")
+    assert run.returncode == 2
+    assert re.search(r"Env var required but not provided: 'DATABRICKS_\w+'", run.output)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    """Return the asset bundle, its references unresolved."""
+    return yaml.safe_load((ROOT / "databricks.yml").read_text())
+
+
+def test_jobs_of_the_bundle_are_those_of_the_jobs_api(bundle):
+    """The SDK drops what the API does not know, and nothing may be dropped."""
+    assert set(bundle["resources"]["jobs"]) == {"stocktrue", "stocktrue_preset"}
+    for job in bundle["resources"]["jobs"].values():
+        assert JobSettings.from_dict(job).as_dict() == job
+        (task,) = job["tasks"]
+        (environment,) = job["environments"]
+        assert task["environment_key"] == environment["environment_key"]
+
+
+def test_bundle_pins_the_packages_of_the_project(bundle):
+    pinned = set(re.findall(r'"([\w-]+==[\w.]+)"', (ROOT / "pyproject.toml").read_text()))
+    for job in bundle["resources"]["jobs"].values():
+        dependencies = set(job["environments"][0]["spec"]["dependencies"])
+        assert {name.split("==")[0] for name in dependencies} == {"dbt-core", "dbt-databricks"}
+        assert dependencies <= pinned
+
+
+def test_references_of_the_bundle_resolve(bundle):
+    text = (ROOT / "databricks.yml").read_text()
+    known = {f"var.{name}" for name in bundle["variables"]}
+    known |= {"bundle.name", "bundle.target"}
+    known |= {f"workspace.current_user.{name}" for name in ("short_name", "userName")}
+    assert set(re.findall(r"\$\{([^}]+)\}", text)) <= known
+    assert set(bundle["targets"]["dev"]["variables"]) <= set(bundle["variables"])
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small", "medium", "large"])
+def test_commands_of_the_bundle_take_the_variables_of_a_preset(bundle, preset):
+    """The variables stand in single quotes; --params takes text with one equals sign at most."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "run_vars.py"],
+        env={**os.environ, "PRESET": preset, "VARS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    variables = done.stdout.strip()
+    assert "=" not in variables
+    jobs = bundle["resources"]["jobs"]
+    for name, reference in (
+        ("stocktrue", "${var.vars}"),
+        ("stocktrue_preset", "{{job.parameters.vars}}"),
+    ):
+        (command,) = jobs[name]["tasks"][0]["dbt_task"]["commands"]
+        words = shlex.split(command.replace(reference, variables))
+        assert words[:2] == ["dbt", "build"]
+        given = json.loads(words[words.index("--vars") + 1])
+        assert given.items() >= json.loads(variables).items()
+        assert given["num_products"] > 0
