@@ -818,7 +818,9 @@ measured as (
         'inventory_turns' as metric_id,
         day_kinds.cost_cents
         / nullif(window_year.year_billionths / 1000000000.0D, 0)
-        / nullif(stock_totals.stock_cents / cast(window_year.day_count as double), 0)
+        / nullif(
+            stock_totals.stock_cents / cast(nullif(window_year.day_count, 0) as double), 0
+        )
             as measured_value,
         concat(
             'goods sold cost ',
@@ -827,7 +829,11 @@ measured as (
             coalesce({{ four_decimals('window_year.year_billionths / 1000000000.0D') }}, '-'),
             ' of a year by sales; average stock ',
             coalesce(
-                cast(stock_totals.stock_cents div 100 div window_year.day_count as string), '0'
+                cast(
+                    stock_totals.stock_cents div 100 div nullif(window_year.day_count, 0)
+                    as string
+                ),
+                '0'
             ),
             ' dollars at cost'
         ) as detail
@@ -855,7 +861,9 @@ measured as (
         metric_id,
         if(
             month_count > 1,
-            store_cents / cast(window_cents as double) * (window_millionths / 1000000.0D),
+            store_cents
+            / cast(nullif(window_cents, 0) as double)
+            * (window_millionths / 1000000.0D),
             null
         ) as measured_value,
         concat(
