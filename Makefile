@@ -1,9 +1,10 @@
-# make help lists the commands. Variables: PRESET, VARS, TARGET, PYTHON (see help).
+# make help lists the commands. Variables: PRESET, VARS, TARGET, STATE, PYTHON (see help).
 PRESET ?= small
 VARS ?=
 TARGET ?= local
 ALL ?=
 FORMAT ?= table
+STATE ?= target/state
 PYTHON ?=
 export PRESET VARS PYTHON
 
@@ -12,7 +13,7 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build validate report fingerprint test bench lint docs clean
+.PHONY: help setup build slim validate report fingerprint test unit bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -20,6 +21,7 @@ help: ## Show this list
 	@echo '  PRESET=tiny|small|medium|large   size of the world (default small)'
 	@echo '  VARS="name: value, name: value"  variables over those of the preset'
 	@echo '  TARGET=local|spark|databricks    engine (default local)'
+	@echo '  STATE=folder                     where build saves its state, slim reads it'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10, 3.11 or 3.12)'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
@@ -29,8 +31,13 @@ setup: ## Prepare .venv (done by the other commands when needed)
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
 	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
+	.venv/bin/python scripts/slim.py forget --state '$(STATE)' && \
 	scripts/timed.sh 'build ($(PRESET))' $(DBT) build --exclude-resource-type unit_test \
-	    --target $(TARGET) --vars "$$vars"
+	    --target $(TARGET) --target-path target --vars "$$vars" && \
+	.venv/bin/python scripts/slim.py save --state '$(STATE)' --target $(TARGET)
+
+slim: setup ## Build what changed since make build beside its tables, and test it
+	@scripts/timed.sh 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'
 
 validate: setup ## Print the published validations of the tables built last
 	@.venv/bin/python scripts/validate.py --target $(TARGET)
@@ -49,6 +56,9 @@ test: setup ## Run all tests on the tiny preset
 	    scripts/timed.sh 'build (tiny)' \
 	    $(DBT) build --target local --target-path target/test --vars "$$vars"
 	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' .venv/bin/pytest
+
+unit: setup ## Run the Python tests that need no tables
+	@scripts/timed.sh 'unit' .venv/bin/pytest -m 'not tables'
 
 bench: setup ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py

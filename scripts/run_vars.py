@@ -45,8 +45,8 @@ def given_vars(text: str) -> dict:
     return load("{" + text + "}")
 
 
-def main() -> None:
-    """Print the merged variables, or exit with one line that says what is wrong."""
+def merged_vars() -> dict:
+    """Return the variables of PRESET and VARS, or exit with one line that says what is wrong."""
     preset = os.environ.get("PRESET") or "small"
     presets = sorted(path.stem for path in PRESETS.glob("*.yml"))
     if preset not in presets:
@@ -58,7 +58,12 @@ def main() -> None:
         sys.exit(
             f'VARS: got {text!r}, allowed: pairs such as "num_products: 100, return_rate: 0.2"'
         )
-    print(json.dumps({**load((PRESETS / f"{preset}.yml").read_text()), **given}))
+    return {**load((PRESETS / f"{preset}.yml").read_text()), **given}
+
+
+def main() -> None:
+    """Print the merged variables."""
+    print(json.dumps(merged_vars()))
 
 
 if __name__ == "__main__":

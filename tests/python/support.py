@@ -150,14 +150,19 @@ class World:
     """The tables of one dbt build of the project."""
 
     warehouse: Path
+    schema: str = SCHEMA
+
+    def folder(self, name: str) -> Path:
+        """Return where a table is or would be."""
+        return self.warehouse / self.schema / name
 
     def table(self, name: str) -> pa.Table:
         """Return a built table."""
-        return read_delta(DeltaTable(str(self.warehouse / SCHEMA / name)))
+        return read_delta(DeltaTable(str(self.folder(name))))
 
     def has(self, name: str) -> bool:
         """Tell whether a table was built."""
-        return DeltaTable.is_deltatable(str(self.warehouse / SCHEMA / name))
+        return DeltaTable.is_deltatable(str(self.folder(name)))
 
     def fingerprints(self, target: Path) -> Fingerprints:
         """Return the fingerprints of all its tables; `target` is for the files of dbt."""
@@ -166,7 +171,7 @@ class World:
             *("--args", "{intermediate: true, format: json}"),
             project=ROOT,
             target=target,
-            env={"STOCKTRUE_WAREHOUSE": str(self.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+            env={"STOCKTRUE_WAREHOUSE": str(self.warehouse), "STOCKTRUE_SCHEMA": self.schema},
         )
         assert run.returncode == 0, run.output[-6000:]
         return read_fingerprints(run.output)
