@@ -21,6 +21,13 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that `make unit` leaves out."""
+    for item in items:
+        if "tiny_world" in item.fixturenames:
+            item.add_marker("tables")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the folder of the repository."""
