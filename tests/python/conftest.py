@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 from browser import COMMANDS, Browser, find_chromium
-from support import ROOT, SCHEMA, Fingerprints, World, run_dbt
+from support import ROOT, SCHEMA, DbtRun, Fingerprints, World, run_dbt
 
 
 def pytest_addoption(parser):
@@ -50,10 +50,16 @@ def load_model():
 
 
 @pytest.fixture(scope="session")
-def manifest(tmp_path_factory) -> dict:
+def parsed(tmp_path_factory) -> DbtRun:
+    """Return a parse of the project with its default variables."""
+    run = run_dbt("parse", project=ROOT, target=tmp_path_factory.mktemp("parse"))
+    assert run.returncode == 0, run.output
+    return run
+
+
+@pytest.fixture(scope="session")
+def manifest(parsed) -> dict:
     """Return the manifest of the project with its default variables."""
-    parsed = run_dbt("parse", project=ROOT, target=tmp_path_factory.mktemp("parse"))
-    assert parsed.returncode == 0, parsed.output
     return parsed.manifest()
 
 
