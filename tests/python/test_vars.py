@@ -230,13 +230,14 @@ def test_the_project_itself_stops_before_any_table(tmp_path):
     assert not (tmp_path / "warehouse").exists()
 
 
-def test_project_spec_and_readme_agree():
+def test_project_spec_and_descriptions_agree():
     """The same names in the same order, the same defaults, allowed values and meanings."""
     assert [entry["name"] for entry in SPEC] == list(DEFAULTS)
     expected = [
         f"| `{e['name']}` | {DEFAULTS[e['name']]} | {ALLOWED[e['name']]} | {e['meaning']} |"
         for e in SPEC
     ]
-    readme = (ROOT / "README.md").read_text().splitlines()
-    start = readme.index(expected[0])
-    assert readme[start : start + len(expected) + 1] == [*expected, ""]
+    for path in ("README.md", "models/overview.md"):
+        lines = (ROOT / path).read_text().splitlines()
+        start = lines.index(expected[0])
+        assert lines[start : start + len(expected) + 1] == [*expected, ""], path
