@@ -103,6 +103,7 @@ class Group:
 
     traffic: dict of date_key -> demand index. channel_key: (N,) channels; channel_cdf: (N,)
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
+    device_abandonment: (3,) abandonment rate of DEVICES relative to other ones, None in stores.
     preferred_channels: dict of a customer's preferred channel -> indices into channel_key.
     hour_cdf: (24,); items_cdf: (segments, most items); lag_cdf: (longest lag,) from 1 day;
     return_rate: dict of month_key -> share of sold lines that come back.
@@ -113,6 +114,7 @@ class Group:
     channel_key: np.ndarray
     channel_cdf: np.ndarray
     device_cdf: np.ndarray | None
+    device_abandonment: np.ndarray | None
     preferred_channels: dict
     hour_cdf: np.ndarray
     items_cdf: np.ndarray
@@ -227,6 +229,20 @@ def version_of(customers, customer, day):
     """Index of the customer's version in force on the day (arrays of one length, or one day)."""
     at = np.searchsorted(customers.version_order, customer * 2**20 + day, side="right") - 1
     return np.maximum(at, customers.first_version[customer])
+
+
+def channel_shares(group, preferred_channel, member_weight, channel_loyalty):
+    """(N,) expected share of each channel in the carts of the members of a location."""
+    shares = np.diff(group.channel_cdf, prepend=0.0)
+    expected = shares.copy()
+    for code, choices in group.preferred_channels.items():
+        if len(choices):
+            prefers = preferred_channel == code
+            loyal = channel_loyalty * member_weight[prefers].sum() / member_weight.sum()
+            own = np.zeros(len(shares))
+            own[choices] = shares[choices] / shares[choices].sum()
+            expected += loyal * (own - shares)
+    return expected
 
 
 def pick_within(sums, start, stop, draws):
@@ -381,14 +397,21 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         )
         items_share = np.diff(group.items_cdf, prepend=0.0)
         item_counts = 1 + np.arange(items_share.shape[1])
+        of_channel = channel_shares(
+            group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
+        )
         base_rates = rates_with_mean(
             shape.cart_abandonment_base_rate,
-            customers.segment_abandonment,
-            segment_share * (items_share @ (1 - shape.low_line_share) ** item_counts),
+            np.outer(customers.segment_abandonment, group.device_abandonment).ravel(),
+            np.outer(
+                segment_share * (items_share @ (1 - shape.low_line_share) ** item_counts),
+                of_channel @ np.diff(group.device_cdf, prepend=0.0),
+            ).ravel(),
         )
-        base_rate = np.round(base_rates, 4)[segment]
         devices = (cart_draw["device"][:, None] >= group.device_cdf[channel]).sum(axis=1)
-        device_number = 1 + np.minimum(devices, len(DEVICES) - 1)[cart]
+        devices = np.minimum(devices, len(DEVICES) - 1)
+        base_rate = np.round(base_rates, 4).reshape(-1, len(DEVICES))[segment, devices]
+        device_number = 1 + devices[cart]
     else:
         base_rate = np.zeros(len(items))
         device_number = np.ma.masked_all(len(cart), np.int32)
@@ -487,6 +510,8 @@ def groups_from(read, is_simulated_traffic, segments, shape, planned_units):
     """
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
     lags = read("return_lags")
+    funnel = read("web_funnel").set_index("device_type").loc[list(DEVICES)]
+    abandonment = funnel["base_abandonment_index"].to_numpy(float)
     return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
     groups = {}
     for name in ("store", "digital"):
@@ -513,6 +538,7 @@ def groups_from(read, is_simulated_traffic, segments, shape, planned_units):
             channel_key=own["channel_key"].to_numpy(int),
             channel_cdf=cumulative(own["weight"].to_numpy(float)),
             device_cdf=cumulative(devices.to_numpy(float)) if is_digital else None,
+            device_abandonment=abandonment if is_digital else None,
             preferred_channels={
                 code: np.flatnonzero(category == kind) for code, kind in preferences.items()
             },
@@ -536,6 +562,7 @@ def model(dbt, session):
         "basket_sizes": dbt.ref("basket_sizes"),
         "return_lags": dbt.ref("return_lags"),
         "return_rates": dbt.ref("return_rates"),
+        "web_funnel": dbt.ref("web_funnel"),
     }
     parameters = dbt.ref("demand_shape").toPandas().set_index("parameter")["parameter_value"]
     shape = Shape(

@@ -55,13 +55,14 @@ def customers(demand):
     )
 
 
-def make_group(demand, is_digital, days=range(1, 31)):
+def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1.0, 1.0)):
     return demand.Group(
         is_digital=is_digital,
         traffic={MONTH * 100 + day: 1.0 for day in days},
         channel_key=np.array([1, 3]),
         channel_cdf=np.array([0.6, 1.0]),
         device_cdf=np.array([[1.0, 1.0, 1.0], [0.0, 0.9, 1.0]]) if is_digital else None,
+        device_abandonment=np.array(device_abandonment) if is_digital else None,
         preferred_channels={"web": np.array([0]), "app": np.array([1])},
         hour_cdf=demand.cumulative(np.ones(24)),
         items_cdf=demand.items_by_segment([5, 3, 2], [0.9, 1.2]),
@@ -301,3 +302,22 @@ def test_version_in_force(demand, customers):
     )
     customer, day = np.array([0, 0, 0, 1]), np.array([99, 100, 500, 500])
     assert demand.version_of(two, customer, day).tolist() == [0, 1, 1, 2]
+
+
+def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
+    """Half of the customers prefer the web, half the app, with weights 1 to 3."""
+    group = make_group(demand, True)
+    weight = customers.frequency
+    shares = demand.channel_shares(group, customers.preferred_channel, weight, 0.5)
+    web = weight[customers.preferred_channel == "web"].sum() / weight.sum()
+    assert shares == pytest.approx([0.6 + 0.5 * (web - 0.6), 0.4 + 0.5 * (0.6 - web)])
+
+
+def test_abandonment_differs_by_device_and_keeps_its_mean(demand, customers, shape):
+    lines = generate(demand, customers, shape, units=2000.0, device_abandonment=(0.9, 1.2, 1.0))
+    carts = lines.drop_duplicates("cart_number")
+    rates = carts.groupby("device_number")["base_abandonment_rate"].unique()
+    assert all(len(rate) == 1 for rate in rates)  # location 11 has one segment
+    assert rates[2][0] / rates[1][0] == pytest.approx(1.2 / 0.9, rel=1e-3)
+    assert rates[3][0] / rates[1][0] == pytest.approx(1.0 / 0.9, rel=1e-3)
+    assert carts["base_abandonment_rate"].mean() == pytest.approx(0.68, abs=0.01)
