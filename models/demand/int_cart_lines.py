@@ -129,6 +129,7 @@ class Customers:
     version_order: customer * 2**20 + first day of the version; segment: index per version.
     frequency: relative visits. location: dict of is_digital -> (N,) location that serves them.
     segment_frequency, segment_abandonment: relative to other segments.
+    tier_preference: (segments, T) visits for a product of a price tier relative to any product.
     """
 
     frequency: np.ndarray
@@ -141,6 +142,7 @@ class Customers:
     segment: np.ndarray
     segment_frequency: np.ndarray
     segment_abandonment: np.ndarray
+    tier_preference: np.ndarray
 
 
 def uniforms(seed, stream, location, day):
@@ -215,14 +217,13 @@ def weekly_shocks(seed, days, product_position, product_count):
 
 
 def customers_at(customers, location_key, is_digital, first_day):
-    """Members of a location sorted by preferred category: indices, cumulative weights, segments."""
+    """Members of a location sorted by preferred category: indices, weights and segments (M,)."""
     members = np.flatnonzero(customers.location[is_digital] == location_key)
     if not len(members):  # a location without customers of its own serves passers-by
         members = np.arange(len(customers.frequency))
     members = members[np.argsort(customers.preferred_category[members], kind="stable")]
     segment = customers.segment[version_of(customers, members, first_day)]
-    weights = customers.frequency[members] * customers.segment_frequency[segment]
-    return members, np.cumsum(weights), segment
+    return members, customers.frequency[members] * customers.segment_frequency[segment], segment
 
 
 def version_of(customers, customer, day):
@@ -243,6 +244,13 @@ def channel_shares(group, preferred_channel, member_weight, channel_loyalty):
             own[choices] = shares[choices] / shares[choices].sum()
             expected += loyal * (own - shares)
     return expected
+
+
+def segment_shares(segment, weight, tier_preference, tier_share):
+    """Expected share of each segment in the carts, given the share of each price tier (T,)."""
+    of_segment = np.bincount(segment, weights=weight, minlength=len(tier_preference))
+    of_tier = of_segment[:, None] * tier_preference
+    return (of_tier / of_tier.sum(axis=0)) @ tier_share
 
 
 def pick_within(sums, start, stop, draws):
@@ -281,18 +289,23 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     )
     weights = (column["demand_weight"] * uplift * shocks * on_sale).astype(np.int64)
     product_sums = np.cumsum(weights, axis=1)
-    members, member_sums, member_segment = customers_at(
+    members, member_weight, member_segment = customers_at(
         customers, location_key, group.is_digital, int(days[0])
     )
 
     # Units that a cart brings on average, so that carts x units meets the plan.
-    member_weight = np.diff(member_sums, prepend=0.0)
-    segment_share = np.bincount(
-        member_segment, weights=member_weight, minlength=len(group.items_cdf)
+    tier_share = np.bincount(
+        column["price_tier_code"],
+        weights=np.maximum(column["planned_weight"], 1),
+        minlength=customers.tier_preference.shape[1],
+    )
+    tier_share /= tier_share.sum()
+    segment_share = segment_shares(
+        member_segment, member_weight, customers.tier_preference, tier_share
     )
     mean_items = (1 - group.items_cdf).sum(axis=1) + 1
     mean_quantity = (1 - quantity_cdf).sum() + 1
-    units_per_cart = mean_quantity * (segment_share @ mean_items) / segment_share.sum()
+    units_per_cart = mean_quantity * (segment_share @ mean_items)
     if group.is_digital:
         base_rate = shape.cart_abandonment_base_rate
         # At least 5% buy: no number of carts meets the plan when all are abandoned.
@@ -319,14 +332,19 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     cart_day = np.repeat(np.arange(len(days)), cart_counts)
     main_product = np.concatenate(main_products)
 
-    # Their customers: often one who likes the category of the first product.
+    # Their customers: often one who likes the category of the first product, and of a segment
+    # that likes its price tier.
     member_category = customers.preferred_category[members]
     likes = category[main_product]
     start = np.searchsorted(member_category, likes)
     stop = np.searchsorted(member_category, likes, side="right")
     anyone = (cart_draw["customer_prefers_category"] >= shape.category_loyalty) | (start == stop)
     start, stop = np.where(anyone, 0, start), np.where(anyone, len(members), stop)
-    customer = members[pick_within(member_sums, start, stop, cart_draw["customer"])]
+    customer = np.empty(len(likes), np.int64)
+    for tier, preference in enumerate(customers.tier_preference.T):
+        at = np.flatnonzero(column["price_tier_code"][main_product] == tier)
+        sums = np.cumsum(member_weight * preference[member_segment])
+        customer[at] = members[pick_within(sums, start[at], stop[at], cart_draw["customer"][at])]
     version = version_of(customers, customer, days[cart_day])
     segment = customers.segment[version]
 
@@ -390,10 +408,11 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         # Segments change with time: the variable is the mean over those of the middle of the month,
         # and over carts that meet no low shelf, which those with many items more often do.
         mid_month = month_start.astype(np.int64) + 14
-        segment_share = np.bincount(
+        segment_share = segment_shares(
             customers.segment[version_of(customers, members, mid_month)],
-            weights=member_weight,
-            minlength=len(group.items_cdf),
+            member_weight,
+            customers.tier_preference,
+            tier_share,
         )
         items_share = np.diff(group.items_cdf, prepend=0.0)
         item_counts = 1 + np.arange(items_share.shape[1])
@@ -447,8 +466,11 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
-def customers_from(frame, segments):
-    """Customers from the versions in gold_customer_dim and the seed of segments (pandas frames)."""
+def customers_from(frame, segments, price_tiers):
+    """Customers from the versions in gold_customer_dim and the seed of segments (pandas frames).
+
+    price_tiers: names of the T tiers in the order of their codes.
+    """
     frame = frame.sort_values(["customer_id", "version"], ignore_index=True)
     is_first = (frame["version"] == 1).to_numpy()
     first = frame[is_first]
@@ -472,6 +494,7 @@ def customers_from(frame, segments):
         segment=segment,
         segment_frequency=segments["visit_frequency_index"].to_numpy(float),
         segment_abandonment=segments["base_abandonment_index"].to_numpy(float),
+        tier_preference=segments[[f"{tier}_index" for tier in price_tiers]].to_numpy(float),
     )
 
 
@@ -604,6 +627,7 @@ def model(dbt, session):
     products = dbt.ref("gold_product_dim").select(
         "product_key",
         "category_level_2",
+        "price_tier",
         F.round(F.col("base_price") * 100).cast("bigint").alias("price_cents"),
         "return_rate_index",
         F.datediff("launch_date", F.to_date(F.lit("1970-01-01"))).alias("launch_day"),
@@ -618,18 +642,23 @@ def model(dbt, session):
     customer_frame["preferred_category_code"] = np.searchsorted(
         categories, customer_frame["preferred_category"].to_numpy(str)
     )
-    customers = customers_from(customer_frame, segments)
+    # dbt finds a ref only where nothing is taken out of its result by brackets.
+    tiers = dbt.ref("price_tiers").toPandas()
+    price_tiers = sorted(tiers["price_tier"])
+    customers = customers_from(customer_frame, segments, price_tiers)
     quantity = dbt.ref("units_per_line").toPandas().sort_values("quantity")
     quantity_cdf = cumulative(quantity["weight"].to_numpy(float))
 
     def one_group(table):
         location_key = table["location_key"][0].as_py()
         codes = np.searchsorted(categories, np.asarray(table["category_level_2"]).astype(str))
+        tiers = np.searchsorted(price_tiers, np.asarray(table["price_tier"]).astype(str))
         keys = np.asarray(table["product_key"].combine_chunks())
         position = np.searchsorted(product_keys, keys)
         table = (
-            table.drop_columns(["category_level_2", "channel_group"])
+            table.drop_columns(["category_level_2", "price_tier", "channel_group"])
             .append_column("category_code", pa.array(codes))
+            .append_column("price_tier_code", pa.array(tiers))
             .append_column("product_position", pa.array(position))
             .append_column("product_count", pa.array(np.full(len(keys), len(product_keys))))
             .take(pa.array(np.lexsort((keys, codes))))

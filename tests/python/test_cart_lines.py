@@ -52,6 +52,7 @@ def customers(demand):
         segment=numbers % 2,
         segment_frequency=np.array([1.0, 2.0]),
         segment_abandonment=np.array([1.1, 0.9]),
+        tier_preference=np.array([[1.0, 1.0], [1.0, 1.0]]),
     )
 
 
@@ -82,6 +83,7 @@ def make_table():
             "product_key": pa.array(number + 1, pa.int32()),
             "month_key": np.full(PRODUCTS, MONTH),
             "category_code": number // 10,
+            "price_tier_code": number % 2,
             "product_position": number,
             "product_count": np.full(PRODUCTS, PRODUCTS),
             "demand_weight": 1_000_000 * (1 + number % 5),
@@ -321,3 +323,29 @@ def test_abandonment_differs_by_device_and_keeps_its_mean(demand, customers, sha
     assert rates[2][0] / rates[1][0] == pytest.approx(1.2 / 0.9, rel=1e-3)
     assert rates[3][0] / rates[1][0] == pytest.approx(1.0 / 0.9, rel=1e-3)
     assert carts["base_abandonment_rate"].mean() == pytest.approx(0.68, abs=0.01)
+
+
+def test_a_price_tier_is_bought_by_the_segments_that_like_it(demand, customers, shape):
+    """Everybody shops at one store; only the second segment buys the second tier."""
+    everybody = replace(
+        customers,
+        preferred_category=np.zeros(30, int),
+        location={True: np.full(30, 11), False: np.full(30, 1)},
+        tier_preference=np.array([[1.0, 0.0], [1.0, 1.0]]),
+    )
+    lines = generate(demand, everybody, shape, units=400.0)
+    main = lines.drop_duplicates("cart_number")
+    is_second_tier = (main["product_key"] - 1) % 2 == 1
+    is_second_segment = (main["customer_key"] - 1) % 2 == 1
+    assert is_second_tier.sum() > 100
+    assert is_second_segment[is_second_tier].all()
+    assert 0.1 < is_second_segment[~is_second_tier].mean() < 0.9
+
+
+def test_segment_shares_follow_the_price_tiers(demand):
+    """Two segments with weights 3 and 1; the second is twice as fond of the second tier."""
+    preference = np.array([[1.0, 1.0], [1.0, 2.0]])
+    shares = demand.segment_shares(
+        np.array([0, 0, 1]), np.array([1.0, 2.0, 1.0]), preference, np.array([0.5, 0.5])
+    )
+    assert shares == pytest.approx([0.5 * 0.75 + 0.5 * 0.6, 0.5 * 0.25 + 0.5 * 0.4])
