@@ -1,0 +1,157 @@
+"""The documentation: everything is described, and the site shows it with the lineage."""
+
+import ast
+import json
+import re
+from collections import Counter
+
+import pytest
+from deltalake import DeltaTable
+from support import ROOT, SCHEMA, run_dbt
+
+PACKAGE = "stocktrue"
+# Columns that share their name with others and mean something else.
+HOMONYMS = {
+    ("gold_cart_fact", "units_requested"),
+    ("gold_cart_fact", "units_sold"),
+    ("gold_channel_performance_agg", "visitor_count"),
+    ("gold_location_dim", "is_active"),
+    ("gold_product_dim", "is_active"),
+    ("int_cart_outcomes", "units_requested"),
+    ("int_cart_outcomes", "value_cents"),
+    ("int_line_outcomes", "opening_available"),
+    ("int_replenishment_plan", "opening_available"),
+    ("int_session_parts", "value_cents"),
+    ("int_stock_events", "event_type"),
+    ("int_traffic_plan", "demand_index"),
+    ("int_visitors", "visitor_count"),
+    ("return_rates", "return_rate_index"),
+}
+SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)
+# Opens a lineage and writes it into the page: [id of the node, distance from the left] each.
+LINEAGE = """<script>
+location.hash = "#!/model/MODEL?g_v=1&g_i=%2BNAME";
+setTimeout(() => {
+    const graph = [...document.querySelectorAll("*")].find((element) => element._cyreg);
+    const shown = graph._cyreg.cy.nodes().filter((node) => node.visible());
+    const result = document.createElement("script");
+    result.id = "lineage";
+    result.type = "application/json";
+    result.textContent = JSON.stringify(shown.map((node) => [node.id(), node.position("x")]));
+    document.body.append(result);
+}, 8000)</script>"""
+
+
+def nodes_of(manifest: dict, *kinds: str) -> dict[str, dict]:
+    """Return the nodes of some resource types by id."""
+    return {key: n for key, n in manifest["nodes"].items() if n["resource_type"] in kinds}
+
+
+def own_macros(manifest: dict) -> list[dict]:
+    """Return the macros of the project, those behind its generic tests included."""
+    return [m for m in manifest["macros"].values() if m["package_name"] == PACKAGE]
+
+
+def test_every_node_is_described(manifest):
+    """Seeds, models, analyses and every kind of test."""
+    nodes = nodes_of(manifest, "seed", "model", "analysis", "test") | manifest["unit_tests"]
+    assert len(nodes) > 250
+    assert [key for key, node in nodes.items() if not node["description"].strip()] == []
+
+
+def test_every_column_is_described(manifest, tiny_world):
+    """The columns of the properties are all that the tables have."""
+    for node in nodes_of(manifest, "seed", "model").values():
+        columns = node["columns"]
+        if node["config"]["materialized"] != "ephemeral":
+            table = DeltaTable(str(tiny_world.folder(node["name"])))
+            assert set(columns) == {field.name for field in table.schema().fields}, node["name"]
+        empty = [name for name, column in columns.items() if not column["description"].strip()]
+        assert empty == [], node["name"]
+
+
+def test_every_macro_and_argument_is_described(manifest):
+    """The arguments are those of the macro, in its order."""
+    for macro in own_macros(manifest):
+        assert macro["description"].strip(), macro["name"]
+        signature = SIGNATURE.search(macro["macro_sql"])
+        given = ast.parse(f"def macro({signature[1]}): ...").body[0].args.args
+        described = {a["name"]: a["description"] for a in macro["arguments"]}
+        assert list(described) == [argument.arg for argument in given], macro["name"]
+        assert all(described.values()), macro["name"]
+
+
+def test_columns_that_repeat_share_their_description(manifest):
+    """A meaning is written once, as a doc block; a table adds only what differs there."""
+    columns = [
+        (node["name"], name, column)
+        for node in nodes_of(manifest, "seed", "model").values()
+        for name, column in node["columns"].items()
+    ]
+    tables = Counter(name for _, name, _ in columns)
+    unshared = {
+        (table, name)
+        for table, name, column in columns
+        if tables[name] > 1 and f"doc.{PACKAGE}.{name}" not in column["doc_blocks"]
+    }
+    assert unshared == HOMONYMS
+    used = {block for _, _, column in columns for block in column["doc_blocks"]}
+    used |= {b for test in nodes_of(manifest, "test").values() for b in test["doc_blocks"]}
+    own = {key for key, doc in manifest["docs"].items() if doc["package_name"] == PACKAGE}
+    assert own == used | {f"doc.{PACKAGE}.__overview__"}
+
+
+def test_only_published_tables_have_no_child(manifest):
+    """A seed or internal model that nothing is made from would be left over."""
+    for key, node in nodes_of(manifest, "seed", "model").items():
+        has_child = any(child.startswith("model.") for child in manifest["child_map"][key])
+        assert has_child or node["config"].get("access") == "public", key
+
+
+def test_overview_links_lead_to_models(manifest):
+    """Every link of the overview page is a page of the site."""
+    text = manifest["docs"][f"doc.{PACKAGE}.__overview__"]["block_contents"]
+    links = re.findall(r"#!/(\w+)/([\w.]+)", text)
+    assert len(links) > 6
+    assert all(manifest["nodes"][key]["resource_type"] == kind for kind, key in links)
+
+
+@pytest.fixture(scope="module")
+def site(tiny_world, tmp_path_factory):
+    """Return the page that `make docs` writes, of the tiny tables."""
+    target = tmp_path_factory.mktemp("docs")
+    generated = run_dbt(
+        *("docs", "generate", "--static"),
+        *("--vars", (ROOT / "presets" / "tiny.yml").read_text()),
+        project=ROOT,
+        target=target,
+        env={"STOCKTRUE_WAREHOUSE": str(tiny_world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+    )
+    assert generated.returncode == 0, generated.output
+    return target / "static_index.html"
+
+
+def test_site_shows_columns_and_lineage(site, browser):
+    """One file without a server: a model's columns, and its lineage from left to right."""
+    model = f"model.{PACKAGE}.gold_sales_fact"
+    script = LINEAGE.replace("MODEL", model).replace("NAME", "gold_sales_fact")
+    site.write_text(site.read_text() + script)
+    page = browser.load(site)
+
+    body = page.dom[page.dom.index("<body") :]
+    shown = re.sub(r"<script.*?</script>", "", body, flags=re.DOTALL)
+    assert "Till, store sales only." in shown
+    assert "Day as a YYYYMMDD integer, the key of" in shown
+    assert page.requests == []
+
+    manifest = json.loads((site.parent / "manifest.json").read_text())
+    lineage = dict(json.loads(re.search(r'id="lineage"[^>]*>(.*?)<', page.dom)[1]))
+    expected, unseen = set(), [model]
+    while unseen:
+        node = unseen.pop()
+        expected.add(node)
+        unseen += [parent for parent in manifest["parent_map"][node] if parent not in expected]
+    assert set(lineage) == expected
+    assert len(expected) > 40
+    for node in lineage:
+        assert all(lineage[parent] < lineage[node] for parent in manifest["parent_map"][node])
