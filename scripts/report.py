@@ -486,6 +486,60 @@ def forecast_section(answers: dict[str, list[Row]]) -> Section:
     )
 
 
+def with_unit(value: float | None, unit: str) -> str:
+    """Return a figure in its unit as text; ratios, hours and counts of units have none."""
+    if value is None:
+        return "-"
+    if unit == "share":
+        return f"{100 * value:.3g}%"
+    if unit == "USD":
+        return f"${value:,.0f}"
+    return f"{value:.3g}" + {"days": " days", "per year": " a year"}.get(unit, "")
+
+
+def published_text(low: float | None, high: float | None, unit: str) -> str:
+    """Return a published range, open at one end or both, as text."""
+    if low is None and high is None:
+        return "-"
+    if low is None:
+        return f"at most {with_unit(high, unit)}"
+    if high is None:
+        return f"at least {with_unit(low, unit)}"
+    texts = [with_unit(low, unit), with_unit(high, unit)]
+    suffix = with_unit(0, unit)[1:]
+    if suffix.startswith(" "):
+        texts[0] = texts[0].removesuffix(suffix)
+    return texts[1] if low == high else " to ".join(texts)
+
+
+def realism_rows(rows: list[Row]) -> list[Row]:
+    """Return the measured realism metrics with texts and with places on a scale of 0 to 100.
+
+    The scale holds zero, the published ends and ours; a range open at one end reaches its edge.
+    """
+    shown = []
+    for row in rows:
+        low, high, ours = row["published_low"], row["published_high"], row["measured_value"]
+        if ours is None:
+            continue
+        known = [value for value in (low, high, ours, 0.0) if value is not None]
+        least, width = min(known), 1.1 * (max(known) - min(known)) or 1.0
+        if least < 0:
+            least, width = least - 0.1 * width, 1.1 * width
+        shown.append(
+            {
+                **row,
+                "published": published_text(low, high, row["unit"]),
+                "ours": with_unit(ours, row["unit"]),
+                "has_range": low is not None or high is not None,
+                "low_at": 0 if low is None else 100 * (low - least) / width,
+                "high_at": 100 if high is None else 100 * (high - least) / width,
+                "ours_at": 100 * (ours - least) / width,
+            }
+        )
+    return shown
+
+
 def sections(answers: dict[str, list[Row]], variables: dict[str, str]) -> list[Section]:
     """Return the parts of the page that hold charts, in their order."""
     return [
@@ -525,6 +579,10 @@ def page(answers: dict[str, list[Row]], engine: str, target: str, schema: str) -
         tiles=tiles(answers, variables),
         validations=validations,
         passed=sum(row["is_passed"] for row in validations),
+        realism=realism_rows(answers["realism"]),
+        not_measured=sum(row["measured_value"] is None for row in answers["realism"]),
+        in_range=sum(row["is_in_range"] is True for row in answers["realism"]),
+        compared=sum(row["is_in_range"] is not None for row in answers["realism"]),
         tables=[{**row, "rows": f"{row['row_count']:,}"} for row in answers["tables"]],
         variables=answers["variables"],
         header={

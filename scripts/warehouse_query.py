@@ -11,6 +11,7 @@ connection of the target's adapter. Folder and schema are those of profiles.yml:
 STOCKTRUE_WAREHOUSE and STOCKTRUE_SCHEMA choose others.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,7 +137,8 @@ def open_warehouse(target: str, *analyses: str) -> Iterator[Warehouse]:
 def _dbt(command: str, target: str, *options: str, manifest: Any = None) -> Any:
     """Run a dbt command in this process without its log and return its result."""
     options = ("--target", target, *options)
-    folders = ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
+    profiles = os.environ.get("DBT_PROFILES_DIR", str(ROOT))
+    folders = ["--project-dir", str(ROOT), "--profiles-dir", profiles]
     folders += ["--target-path", str(TARGET_PATH), "--log-path", str(TARGET_PATH)]
     done = dbtRunner(manifest).invoke(["--log-level", "none", command, *options, *folders])
     if not done.success:

@@ -180,6 +180,24 @@ def test_python_models_run_on_a_job_cluster(built):
     assert "environments" not in request
 
 
+def test_report_is_drawn_from_its_tables(built, tmp_path):
+    """The queries of `make report` run through dbt-databricks, and their rows come back typed."""
+    page = tmp_path / "report.html"
+    done = subprocess.run(
+        [
+            *(sys.executable, ROOT / "scripts" / "report.py"),
+            *("--target", "databricks", "--output", page),
+        ],
+        env={**os.environ, **built.env, "DBT_PROFILES_DIR": str(built.profiles)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    html = page.read_text()
+    assert "<dt>Engine</dt><dd>Databricks</dd>" in html
+    assert "make build PRESET=tiny TARGET=databricks" in html
+
+
 def test_every_statement_parses_as_databricks_sql(statements):
     assert len(statements) > 2000
     refused = []

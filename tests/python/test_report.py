@@ -149,7 +149,7 @@ def test_chart_that_is_not_drawn_is_noticed(page, browser, tmp_path):
 def test_page_prints_on_a_few_pages(page, browser, tmp_path):
     browser.print(page, tmp_path / "report.pdf")
     pages = (tmp_path / "report.pdf").read_bytes().count(b"/Type /Page\n")
-    assert 8 <= pages <= 16
+    assert 10 <= pages <= 20
 
 
 def test_page_tells_what_was_built(page):
@@ -171,6 +171,28 @@ def test_exposure_names_the_public_tables_that_the_page_reads(asked):
     named = [re.fullmatch(r"ref\('(\w+)'\)", each)[1] for each in exposure["depends_on"]]
     # dbt lets an exposure name public models only.
     assert named == [table for table in asked[0] if not table.startswith("int_")]
+
+
+def test_figures_beside_published_ones_are_placed_on_a_scale():
+    inside = {"unit": "share", "published_low": 0.1, "published_high": 0.2, "measured_value": 0.15}
+    below = {"unit": "ratio", "published_low": -2.8, "published_high": -2.2, "measured_value": -3.0}
+    at_most = {"unit": "USD", "published_low": None, "published_high": 9.0, "measured_value": 8.0}
+    unheard = {"unit": "days", "published_low": None, "published_high": None, "measured_value": 3.0}
+    turns = {"unit": "per year", "published_low": 3.1, "published_high": 4.5, "measured_value": 4.0}
+    absent = {**inside, "measured_value": None}
+    shown = report.realism_rows([inside, below, at_most, unheard, turns, absent])
+    assert [row["published"] for row in shown] == [
+        "10% to 20%",
+        "-2.8 to -2.2",
+        "at most $9",
+        "-",
+        "3.1 to 4.5 a year",
+    ]
+    assert [row["ours"] for row in shown] == ["15%", "-3", "$8", "3 days", "4 a year"]
+    assert 0 < shown[0]["low_at"] < shown[0]["ours_at"] < shown[0]["high_at"] < 100
+    assert 0 < shown[1]["ours_at"] < shown[1]["low_at"] < shown[1]["high_at"] < 100
+    assert 0 == shown[2]["low_at"] < shown[2]["ours_at"] < shown[2]["high_at"] < 100
+    assert [row["has_range"] for row in shown] == [True, True, True, False, True]
 
 
 def test_days_and_locations_add_up_to_the_facts(answers, tiny_world):
