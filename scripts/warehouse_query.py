@@ -36,6 +36,7 @@ class Warehouse:
     def __init__(self, adapter: Any, manifest: Any, analyses: Iterable[Any]) -> None:
         """Take an adapter with a connection, the parsed project and compiled analyses."""
         self._adapter = adapter
+        self._manifest = manifest
         self._tables = {
             node.unique_id: node for node in manifest.nodes.values() if node.is_relational
         }
@@ -87,6 +88,25 @@ class Warehouse:
         except DbtBaseException as error:
             raise WarehouseError(str(error).strip()) from error
 
+    def fingerprint(self, table: str) -> tuple[int, str]:
+        """Return rows and hash of a built table, the same for the same rows in any order.
+
+        `make fingerprint` says the same of a table, with its hash as a hexadecimal number.
+        """
+        node = self._node(table)
+        relation = self._adapter.get_relation(node.database, node.schema, node.identifier)
+        sql = self._adapter.execute_macro(
+            "fingerprint_query",
+            macro_resolver=self._manifest,
+            project=node.package_name,
+            kwargs={
+                "relation": relation,
+                "columns": self._adapter.get_columns_in_relation(relation),
+            },
+        )
+        (row,) = self.query(str(sql))
+        return int(row["row_count"]), row["row_hash_sum"]
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Run one statement and return its rows, each a dict of Python values by column name.
 
@@ -107,17 +127,18 @@ class Warehouse:
 
 
 @contextmanager
-def open_warehouse(target: str, *analyses: str) -> Iterator[Warehouse]:
+def open_warehouse(target: str, *analyses: str, manifest: Any = None) -> Iterator[Warehouse]:
     """Read the project for a target of profiles.yml and open a connection to its tables.
 
     Args:
         target: local, spark or databricks.
         analyses: dbt selectors of the analyses to compile, as `dbt compile --select` takes them.
+        manifest: the project as dbt has parsed it for this target, to spare reading it again.
 
     Raises:
         WarehouseError: an unknown or unreachable target, or no analysis that can be compiled.
     """
-    parsed = _dbt("parse", target)
+    parsed = _dbt("parse", target, manifest=manifest)
     nodes = []
     if analyses:
         # The queries say what they read, so compiling them needs no look at the tables.
