@@ -1,4 +1,4 @@
-# make help lists the commands. Variables: PRESET, VARS, TARGET, STATE, PYTHON (see help).
+# make help lists the commands. Variables: PRESET, VARS, TARGET, STATE, NAME, PYTHON (see help).
 PRESET ?= small
 VARS ?=
 TARGET ?= local
@@ -6,6 +6,7 @@ ALL ?=
 FORMAT ?= table
 STATE ?= target/state
 PYTHON ?=
+NAME ?= scenario
 export PRESET VARS PYTHON
 
 DBT = .venv/bin/dbt
@@ -13,7 +14,7 @@ DBT = .venv/bin/dbt
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build slim validate report fingerprint test unit bench lint docs clean
+.PHONY: help setup build slim validate report scenario fingerprint test unit bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -23,6 +24,7 @@ help: ## Show this list
 	@echo '  TARGET=local|spark|databricks    engine (default local)'
 	@echo '  STATE=folder                     where build saves its state, slim reads it'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10, 3.11 or 3.12)'
+	@echo '  NAME=scenario                    of scenario: its schema is <schema>_<name>'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
@@ -44,6 +46,10 @@ validate: setup ## Print the published validations of the tables built last
 
 report: setup ## Write a page with charts of the tables built last to target/report.html
 	@scripts/timed.sh 'report' .venv/bin/python scripts/report.py --target $(TARGET)
+
+scenario: setup ## Build another policy on the same demand and print the difference
+	@scripts/timed.sh 'scenario' .venv/bin/python scripts/scenario.py --target $(TARGET) \
+	    --name '$(NAME)'
 
 fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint --target $(TARGET) \
