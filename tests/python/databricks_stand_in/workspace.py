@@ -61,8 +61,8 @@ def unquoted(text: str) -> str:
 
 
 def without_comments(sql: str) -> str:
-    """Return the statement without the comment that dbt puts before it."""
-    return re.sub(r"^(\s*/\*.*?\*/)+", "", sql, flags=re.DOTALL).strip()
+    """Return the statement without the comments before it: dbt's own and those of a query."""
+    return re.sub(r"^(\s*(/\*.*?\*/|--[^\n]*))+", "", sql, flags=re.DOTALL).strip()
 
 
 def type_as_json(kind: DataType) -> dict[str, Any]:
