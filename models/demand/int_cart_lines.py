@@ -253,6 +253,31 @@ def segment_shares(segment, weight, tier_preference, tier_share):
     return (of_tier / of_tier.sum(axis=0)) @ tier_share
 
 
+def base_rates_by_day(group, customers, members, member_weight, days, tier_share, shape):
+    """(D, segments, 3) abandonment rates whose mean over carts without a low line is the variable.
+
+    Carts of many items have a low line more often. Segments change with time, so each week has the
+    rates of its first day: what comes later may be after the last simulated day, and unknown.
+    """
+    of_channel = channel_shares(
+        group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
+    )
+    of_device = of_channel @ np.diff(group.device_cdf, prepend=0.0)
+    items_share = np.diff(group.items_cdf, prepend=0.0)
+    item_counts = 1 + np.arange(items_share.shape[1])
+    share_without_low_line = items_share @ (1 - shape.low_line_share) ** item_counts
+    index = np.outer(customers.segment_abandonment, group.device_abandonment)
+    _, first_days, week = np.unique((days + 3) // 7, return_index=True, return_inverse=True)
+    rates = []
+    for day in days[first_days]:
+        segment = customers.segment[version_of(customers, members, day)]
+        share = segment_shares(segment, member_weight, customers.tier_preference, tier_share)
+        weights = np.outer(share * share_without_low_line, of_device)
+        of_week = rates_with_mean(shape.cart_abandonment_base_rate, index.ravel(), weights.ravel())
+        rates.append(np.round(of_week, 4).reshape(index.shape))
+    return np.array(rates)[week]
+
+
 def pick_within(sums, start, stop, draws):
     """Index in [start, stop) by the weights whose cumulative sums are given (inverse CDF)."""
     padded = np.concatenate([[0], sums])
@@ -397,39 +422,22 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
     lags = 1 + pick(group.lag_cdf, line_draw["return_lag"])
     shortest, longest = shape.return_delay_days
     delays = shortest + (line_draw["restock_delay"] * (longest - shortest + 1)).astype(np.int64)
-    return_rates = rates_with_mean(
-        group.return_rate[month_key],
-        column["return_rate_index"],
-        np.maximum(column["planned_weight"], 1),
-    )
-    kept_by_customer = line_draw["is_returned"] >= return_rates[product]
     at = line_day, product
+    # Over what is wanted that day the mean is the group's.
+    return_rates = [
+        rates_with_mean(
+            group.return_rate[month_key], column["return_rate_index"], np.maximum(wanted, 1)
+        )
+        for wanted in weights
+    ]
+    kept_by_customer = line_draw["is_returned"] >= np.array(return_rates)[at]
     if group.is_digital:
-        # Segments change with time: the variable is the mean over those of the middle of the month,
-        # and over carts that meet no low shelf, which those with many items more often do.
-        mid_month = month_start.astype(np.int64) + 14
-        segment_share = segment_shares(
-            customers.segment[version_of(customers, members, mid_month)],
-            member_weight,
-            customers.tier_preference,
-            tier_share,
-        )
-        items_share = np.diff(group.items_cdf, prepend=0.0)
-        item_counts = 1 + np.arange(items_share.shape[1])
-        of_channel = channel_shares(
-            group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
-        )
-        base_rates = rates_with_mean(
-            shape.cart_abandonment_base_rate,
-            np.outer(customers.segment_abandonment, group.device_abandonment).ravel(),
-            np.outer(
-                segment_share * (items_share @ (1 - shape.low_line_share) ** item_counts),
-                of_channel @ np.diff(group.device_cdf, prepend=0.0),
-            ).ravel(),
+        base_rates = base_rates_by_day(
+            group, customers, members, member_weight, days, tier_share, shape
         )
         devices = (cart_draw["device"][:, None] >= group.device_cdf[channel]).sum(axis=1)
         devices = np.minimum(devices, len(DEVICES) - 1)
-        base_rate = np.round(base_rates, 4).reshape(-1, len(DEVICES))[segment, devices]
+        base_rate = base_rates[cart_day, segment, devices]
         device_number = 1 + devices[cart]
     else:
         base_rate = np.zeros(len(items))

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FIRST_DAY = int(np.datetime64("2025-10-03").astype(int))
-# The simulated months and the four after them.
 # What a line carries through the allocation plays no part in it.
 CARRIED_FIELDS = (
     "customer_key",
@@ -22,6 +21,7 @@ CARRIED_FIELDS = (
     "discount_cents",
     "device_number",
 )
+# The simulated months and the four after them.
 MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
 SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0]
 
