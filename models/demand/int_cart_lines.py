@@ -85,6 +85,7 @@ class Shape:
 
     random_seed: int
     cart_abandonment_base_rate: float
+    cart_abandonment_increase: float
     cart_recovery_rate: float
     return_rate: float
     return_delay_days: tuple
@@ -92,9 +93,7 @@ class Shape:
     same_category_share: float
     category_loyalty: float
     channel_loyalty: float
-    store_fill_rate: float
-    digital_fill_rate: float
-    low_line_share: float
+    low_units_share: float
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Group:
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
     device_abandonment: (3,) abandonment rate of DEVICES relative to other ones, None in stores.
     preferred_channels: dict of a customer's preferred channel -> indices into channel_key.
-    hour_cdf: (24,); items_cdf: (segments, most items); lag_cdf: (longest lag,) from 1 day;
+    hour_cdf: (24,); items_cdf: (most items,); lag_cdf: (longest lag,) from 1 day;
     return_rate: dict of month_key -> share of sold lines that come back.
     """
 
@@ -254,28 +253,35 @@ def segment_shares(segment, weight, tier_preference, tier_share):
 
 
 def base_rates_by_day(group, customers, members, member_weight, days, tier_share, shape):
-    """(D, segments, 3) abandonment rates whose mean over carts without a low line is the variable.
+    """(D, segments, 3) abandonment rates whose mean over the carts is the variable.
 
-    Carts of many items have a low line more often. Segments change with time, so each week has the
-    rates of its first day: what comes later may be after the last simulated day, and unknown.
+    Segments change with time, so each week has the rates of its first day: what comes later may be
+    after the last simulated day, and unknown.
     """
     of_channel = channel_shares(
         group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
     )
     of_device = of_channel @ np.diff(group.device_cdf, prepend=0.0)
-    items_share = np.diff(group.items_cdf, prepend=0.0)
-    item_counts = 1 + np.arange(items_share.shape[1])
-    share_without_low_line = items_share @ (1 - shape.low_line_share) ** item_counts
     index = np.outer(customers.segment_abandonment, group.device_abandonment)
     _, first_days, week = np.unique((days + 3) // 7, return_index=True, return_inverse=True)
     rates = []
     for day in days[first_days]:
         segment = customers.segment[version_of(customers, members, day)]
         share = segment_shares(segment, member_weight, customers.tier_preference, tier_share)
-        weights = np.outer(share * share_without_low_line, of_device)
+        weights = np.outer(share, of_device)
         of_week = rates_with_mean(shape.cart_abandonment_base_rate, index.ravel(), weights.ravel())
         rates.append(np.round(of_week, 4).reshape(index.shape))
     return np.array(rates)[week]
+
+
+def share_not_abandoned(shape, increase=0.0):
+    """Share of digital carts that buy in the end, when abandonment is higher by `increase`.
+
+    At least 5%: no number of carts meets the plan when all are abandoned.
+    """
+    abandoned = min(shape.cart_abandonment_base_rate + increase, 1.0)
+    recovered = max(shape.cart_recovery_rate - increase, 0.0)
+    return max(0.05, 1 - abandoned * (1 - recovered))
 
 
 def pick_within(sums, start, stop, draws):
@@ -325,16 +331,11 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
         minlength=customers.tier_preference.shape[1],
     )
     tier_share /= tier_share.sum()
-    segment_share = segment_shares(
-        member_segment, member_weight, customers.tier_preference, tier_share
-    )
-    mean_items = (1 - group.items_cdf).sum(axis=1) + 1
+    mean_items = (1 - group.items_cdf).sum() + 1
     mean_quantity = (1 - quantity_cdf).sum() + 1
-    units_per_cart = mean_quantity * (segment_share @ mean_items)
+    units_per_cart = mean_quantity * mean_items
     if group.is_digital:
-        base_rate = shape.cart_abandonment_base_rate
-        # At least 5% buy: no number of carts meets the plan when all are abandoned.
-        units_per_cart *= max(0.05, 1 - base_rate * (1 - shape.cart_recovery_rate))
+        units_per_cart *= share_not_abandoned(shape)
 
     # Carts, day by day: how many, and their first product.
     planned_weight = column["planned_weight"].sum()
@@ -382,8 +383,7 @@ def generate(table, location_key, average_daily_units, group, customers, shape, 
             channel[chosen] = choices[pick(cumulative(share), cart_draw["channel"][chosen])]
     hour = pick(group.hour_cdf, cart_draw["hour"])
     time_key = hour * 100 + (cart_draw["quarter_hour"] * 4).astype(np.int64) * 15
-    items = 1 + (cart_draw["items"][:, None] >= group.items_cdf[segment]).sum(axis=1)
-    items = np.minimum(items, group.items_cdf.shape[1])
+    items = 1 + pick(group.items_cdf, cart_draw["items"])
 
     # Lines, day by day: the other products of each cart.
     cart = np.repeat(np.arange(len(items)), items)
@@ -506,21 +506,17 @@ def customers_from(frame, segments, price_tiers):
     )
 
 
-def items_by_segment(weights, basket_size_index):
-    """(segments, most items) cumulative shares: geometric tilt of the weights by the index."""
-    powers = np.asarray(basket_size_index, float)[:, None] ** np.arange(len(weights))
-    return cumulative(np.asarray(weights, float) * powers)
-
-
 def return_rates_by_month(rates, planned_units, shape):
     """Share of sold lines that come back, by (channel group, month); over both return_rate.
 
     rates: the seed return_rates; planned_units: rows of channel_group, month_key, planned_units.
     """
     index = rates.set_index("channel_group")["return_rate_index"].astype(float)
-    fill_rate = {"store": shape.store_fill_rate, "digital": shape.digital_fill_rate}
+    bought_if_low = share_not_abandoned(shape, shape.cart_abandonment_increase)
+    lost = 1 - bought_if_low / share_not_abandoned(shape)
+    sold_share = {"store": 1.0, "digital": 1 - shape.low_units_share * lost}  # of what is in stock
     sold_units = planned_units["planned_units"].astype(float) * planned_units["channel_group"].map(
-        fill_rate
+        sold_share
     )
     by_month = {}
     for month_key, rows in planned_units.groupby("month_key"):
@@ -534,7 +530,7 @@ def return_rates_by_month(rates, planned_units, shape):
     return by_month
 
 
-def groups_from(read, is_simulated_traffic, segments, shape, planned_units):
+def groups_from(read, is_simulated_traffic, shape, planned_units):
     """Group of each channel group from the seeds; read(name) gives a seed as a pandas frame.
 
     planned_units: rows of channel_group, month_key, planned_units.
@@ -574,9 +570,7 @@ def groups_from(read, is_simulated_traffic, segments, shape, planned_units):
                 code: np.flatnonzero(category == kind) for code, kind in preferences.items()
             },
             hour_cdf=cumulative(hour["weight"].to_numpy(float)),
-            items_cdf=items_by_segment(
-                basket["weight"].to_numpy(float), segments["basket_size_index"]
-            ),
+            items_cdf=cumulative(basket["weight"].to_numpy(float)),
             lag_cdf=cumulative(lag_weights),
             return_rate={month: rate for (of, month), rate in return_rates.items() if of == name},
         )
@@ -599,6 +593,7 @@ def model(dbt, session):
     shape = Shape(
         random_seed=int(dbt.config.get("random_seed")),
         cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
+        cart_abandonment_increase=float(dbt.config.get("cart_abandonment_increase")),
         cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
         return_rate=float(dbt.config.get("return_rate")),
         return_delay_days=tuple(dbt.config.get("return_delay_days")),
@@ -606,9 +601,7 @@ def model(dbt, session):
         same_category_share=float(parameters["same_category_share"]),
         category_loyalty=float(parameters["category_loyalty"]),
         channel_loyalty=float(parameters["channel_loyalty"]),
-        store_fill_rate=float(parameters["store_fill_rate"]),
-        digital_fill_rate=float(parameters["digital_fill_rate"]),
-        low_line_share=float(parameters["low_line_share"]),
+        low_units_share=float(parameters["low_units_share"]),
     )
     segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
     locations = dbt.ref("int_location_demand").toPandas().set_index("location_key")
@@ -626,7 +619,6 @@ def model(dbt, session):
     groups = groups_from(
         lambda name: seeds[name].toPandas(),
         traffic,
-        segments,
         shape,
         planned_units.groupby(["channel_group", "month_key"], as_index=False)[
             "planned_units"
