@@ -604,23 +604,30 @@ def failed_order_matrix(days_of_month):
 
 
 def split_months(batches):
-    """Regroup a stream sorted by (location_key, month_key) into one Arrow table per month.
+    """Regroup the stream into one Arrow table per location and month.
 
-    Raises ValueError when the stream is not sorted: an engine that reorders must not go unnoticed.
+    Raises ValueError when stream_position does not count from 1 in each location: an engine that
+    reorders must not go unnoticed.
     """
     pending, current = [], None
+    last_location, last_position = None, 0
     for batch in batches:
-        keys = np.asarray(batch.column("location_key")).astype(np.int64) * 1_000_000 + np.asarray(
-            batch.column("month_key")
+        location, position = (
+            np.asarray(batch.column(name)) for name in ("location_key", "stream_position")
         )
+        if len(position):
+            goes_on = np.append(location[0] == last_location, location[1:] == location[:-1])
+            before = np.append(last_position, position[:-1])
+            if (position != np.where(goes_on, before + 1, 1)).any():
+                raise ValueError("rows of a location must arrive in the order of stream_position")
+            last_location, last_position = location[-1], position[-1]
+        keys = location.astype(np.int64) * 1_000_000 + np.asarray(batch.column("month_key"))
         cuts = np.flatnonzero(np.diff(keys)) + 1
         for start, stop in zip([0, *cuts], [*cuts, len(keys)], strict=True):
             if start == stop:
                 continue
             if current is not None and keys[start] != current:
                 yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
-                if keys[start] // 1_000_000 == current // 1_000_000 and keys[start] < current:
-                    raise ValueError("months of a location must arrive in order")
                 pending = []
             current = int(keys[start])
             pending.append(batch.slice(start, stop - start))
@@ -631,14 +638,12 @@ def split_months(batches):
 def simulate(batches, calendars, rules):
     """Arrow record batches of the input stream -> one record batch per location and month.
 
-    calendars: dict of location_key -> Calendar. The stream must be sorted by location, month,
-    stream_kind, date and product or line (see model).
+    calendars: dict of location_key -> Calendar. The rows of a location must come in the order of
+    stream_position: by month, stream_kind, date and product or line (see model).
     """
     simulator, playing = None, None
     for (location_key, month_key), table in split_months(batches):
         kind = np.asarray(table["stream_kind"].combine_chunks())
-        if len(kind) and (np.diff(kind) < 0).any():
-            raise ValueError("rows of a month must arrive as plan, adjustments, cart lines")
         cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
         plan_rows = table.slice(0, cuts[0])
         plan = numpy_columns(plan_rows, PLAN_FIELDS)

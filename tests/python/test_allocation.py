@@ -92,10 +92,13 @@ def stream(allocation, plan, adjustments, lines, batch_rows=7):
         )
     )
     types = {"failed_order_days": pa.list_(pa.int32()), "stream_kind": pa.int32()}
-    types |= {"location_key": pa.int32(), "month_key": pa.int32()}
+    types |= dict.fromkeys(("location_key", "month_key", "stream_position"), pa.int32())
     for fields in (allocation.PLAN_FIELDS, allocation.ADJUSTMENT_FIELDS, allocation.LINE_FIELDS):
         types |= {name: pa.from_numpy_dtype(kind) for name, kind in fields.items()}
-    rows = [dict.fromkeys(types) | row | {"location_key": LOCATION} for row in rows]
+    rows = [
+        dict.fromkeys(types) | row | {"location_key": LOCATION, "stream_position": position}
+        for position, row in enumerate(rows, start=1)
+    ]
     return pa.Table.from_pylist(rows, schema=pa.schema(types)).to_batches(batch_rows)
 
 
@@ -339,7 +342,8 @@ def test_recovery_competes_on_its_own_day(compare):
 
 def test_unsorted_stream_is_refused(allocation):
     plan = make_plan(START, 10, [1])
-    batches = stream(allocation, plan, [], [make_line(1, START)], batch_rows=1)
+    lines = [make_line(1, START), make_line(2, START)]
+    batches = stream(allocation, plan, [], lines, batch_rows=1)
     rules = allocation.Rules(2, 0.25, 0.5)
     calendar = make_calendar(START, 10)
     supply_days = allocation.Calendar(
@@ -349,7 +353,14 @@ def test_unsorted_stream_is_refused(allocation):
         is_peak=np.array([day["is_peak_season"] for day in calendar]),
         lead_time_days=3,
     )
-    for wrong in (batches[::-1], [batches[1], batches[0], batches[2]]):
+    first, second, third, fourth = batches
+    for wrong in (
+        batches[::-1],
+        [second, first, third, fourth],
+        [first, third, second, fourth],
+        [first, second, fourth],
+        batches[1:],
+    ):
         with pytest.raises(ValueError, match="must arrive"):
             list(allocation.simulate(iter(wrong), {LOCATION: supply_days}, rules))
 
