@@ -464,7 +464,7 @@ measured as (
             as measured_value,
         if(
             stock.is_target_promised and stock.position_days >= rules.full_size_position_days,
-            1.0D / sale_lines.sale_count,
+            1.0D / nullif(sale_lines.sale_count, 0),
             null
         ) as expected_min,
         if(sale_lines.sale_count > 0, 1.0D, null) as expected_max,
@@ -600,7 +600,7 @@ measured as (
                         null,
                         if(
                             constrained_weeks < full_size_units,
-                            -sampling_width / sqrt(constrained_weeks),
+                            -sampling_width / sqrt(nullif(constrained_weeks, 0)),
                             0.0D
                         )
                     )
@@ -608,7 +608,7 @@ measured as (
                 confidence_level
                 - coverage_margin
                 - if(demand < full_size_units, sampling_width, 0.0D)
-                * sqrt(confidence_level * (1 - confidence_level) / complete_weeks)
+                * sqrt(confidence_level * (1 - confidence_level) / nullif(complete_weeks, 0))
         end as expected_min,
         case validation_id
             when '6a'
@@ -616,7 +616,7 @@ measured as (
                     naive_wape
                     * if(
                         demand < full_size_units,
-                        1 + sampling_width / sqrt(demand),
+                        1 + sampling_width / sqrt(nullif(demand, 0)),
                         1.0D
                     )
             when '6c' then if(complete_weeks > 0, 1.0D, null)
