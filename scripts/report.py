@@ -22,6 +22,7 @@ import yaml
 from plotly.offline import get_plotlyjs
 from report_figures import Row, share, words
 from run_vars import PRESETS, load
+from validate import figure_text, range_text
 from warehouse_query import ROOT, Warehouse, WarehouseError, open_warehouse
 
 PREFIX = "report_"
@@ -113,24 +114,6 @@ def percent(value: float | None, digits: int = 1) -> str:
 def date(day: datetime.date) -> str:
     """Return a day as text, such as 3 October 2025."""
     return f"{day.day} {day:%B %Y}"
-
-
-def figure_text(value: float | None) -> str:
-    """Return a measured figure as short text."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4f}".rstrip("0").rstrip(".")
-
-
-def range_text(low: float | None, high: float | None) -> str:
-    """Return a range as text."""
-    if low is None and high is None:
-        return "any"
-    if low is None:
-        return f"at most {figure_text(high)}"
-    if high is None:
-        return f"at least {figure_text(low)}"
-    return figure_text(low) if low == high else f"{figure_text(low)} to {figure_text(high)}"
 
 
 def how_built(variables: dict[str, str]) -> tuple[str, str]:
@@ -562,8 +545,8 @@ def page(answers: dict[str, list[Row]], engine: str, target: str, schema: str) -
     validations = [
         {
             **row,
-            "measured": figure_text(row["measured_value"]),
-            "expected": range_text(row["expected_min"], row["expected_max"]),
+            "measured": figure_text(row["measured_value"], decimals=4) or "-",
+            "expected": range_text(row["expected_min"], row["expected_max"], decimals=4),
         }
         for row in answers["validations"]
     ]

@@ -45,20 +45,24 @@ def read_through_dbt(target: str) -> list[dict] | None:
         sys.exit(f"validate: {error}")
 
 
-def figure(value: float | None) -> str:
-    """Return a figure as short text: whole numbers whole, others with six decimals at most."""
-    return "" if value is None else f"{value:.6f}".rstrip("0").rstrip(".")
+def figure_text(value: float | None, decimals: int = 6) -> str:
+    """Return a figure as short text: whole numbers whole, no zeros at the end, none for None."""
+    if value is None:
+        return ""
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def expected(low: float | None, high: float | None) -> str:
+def range_text(low: float | None, high: float | None, decimals: int = 6) -> str:
     """Return the range that passes as text."""
+    first, last = figure_text(low, decimals), figure_text(high, decimals)
     if low is None and high is None:
         return "any"
     if low is None:
-        return f"<= {figure(high)}"
+        return f"at most {last}"
     if high is None:
-        return f">= {figure(low)}"
-    return figure(low) if low == high else f"{figure(low)} to {figure(high)}"
+        return f"at least {first}"
+    return first if low == high else f"{first} to {last}"
 
 
 def table(results: list[dict], width: int) -> str:
@@ -67,8 +71,8 @@ def table(results: list[dict], width: int) -> str:
         (
             row["validation_id"],
             row["validation_name"],
-            figure(row["measured_value"]) or "-",
-            expected(row["expected_min"], row["expected_max"]),
+            figure_text(row["measured_value"]) or "-",
+            range_text(row["expected_min"], row["expected_max"]),
             "yes" if row["is_passed"] else "NO",
             row["detail"] or "",
         )

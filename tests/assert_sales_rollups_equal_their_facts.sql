@@ -4,60 +4,27 @@ with
 
 rollup_rows as (
 
-    select
-        'daily' as period,
-        category_level_1,
-        location_key,
-        channel_key,
-        order_count,
-        units_sold,
-        units_returned,
-        units_requested,
-        units_lost,
-        gross_revenue,
-        returned_revenue,
-        net_revenue,
-        gross_margin,
-        lost_revenue
-    from {{ ref('gold_sales_daily_agg') }}
-
-    union all
-
-    select
-        'weekly' as period,
-        category_level_1,
-        location_key,
-        channel_key,
-        order_count,
-        units_sold,
-        units_returned,
-        units_requested,
-        units_lost,
-        gross_revenue,
-        returned_revenue,
-        net_revenue,
-        gross_margin,
-        lost_revenue
-    from {{ ref('gold_sales_weekly_agg') }}
-
-    union all
-
-    select
-        'monthly' as period,
-        category_level_1,
-        location_key,
-        channel_key,
-        order_count,
-        units_sold,
-        units_returned,
-        units_requested,
-        units_lost,
-        gross_revenue,
-        returned_revenue,
-        net_revenue,
-        gross_margin,
-        lost_revenue
-    from {{ ref('gold_sales_monthly_agg') }}
+    {% for period in ['daily', 'weekly', 'monthly'] %}
+        select
+            '{{ period }}' as period,
+            category_level_1,
+            location_key,
+            channel_key,
+            order_count,
+            units_sold,
+            units_returned,
+            units_requested,
+            units_lost,
+            gross_revenue,
+            returned_revenue,
+            net_revenue,
+            gross_margin,
+            lost_revenue
+        from {{ ref('gold_sales_' ~ period ~ '_agg') }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
 
 ),
 
