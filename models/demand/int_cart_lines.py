@@ -85,7 +85,6 @@ class Shape:
 
     random_seed: int
     cart_abandonment_base_rate: float
-    cart_abandonment_increase: float
     cart_recovery_rate: float
     return_rate: float
     return_delay_days: tuple
@@ -94,6 +93,7 @@ class Shape:
     category_loyalty: float
     channel_loyalty: float
     low_units_share: float
+    expected_abandonment_increase: float
 
 
 @dataclass(frozen=True)
@@ -512,7 +512,7 @@ def return_rates_by_month(rates, planned_units, shape):
     rates: the seed return_rates; planned_units: rows of channel_group, month_key, planned_units.
     """
     index = rates.set_index("channel_group")["return_rate_index"].astype(float)
-    bought_if_low = share_not_abandoned(shape, shape.cart_abandonment_increase)
+    bought_if_low = share_not_abandoned(shape, shape.expected_abandonment_increase)
     lost = 1 - bought_if_low / share_not_abandoned(shape)
     sold_share = {"store": 1.0, "digital": 1 - shape.low_units_share * lost}  # of what is in stock
     sold_units = planned_units["planned_units"].astype(float) * planned_units["channel_group"].map(
@@ -593,7 +593,6 @@ def model(dbt, session):
     shape = Shape(
         random_seed=int(dbt.config.get("random_seed")),
         cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
-        cart_abandonment_increase=float(dbt.config.get("cart_abandonment_increase")),
         cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
         return_rate=float(dbt.config.get("return_rate")),
         return_delay_days=tuple(dbt.config.get("return_delay_days")),
@@ -602,6 +601,7 @@ def model(dbt, session):
         category_loyalty=float(parameters["category_loyalty"]),
         channel_loyalty=float(parameters["channel_loyalty"]),
         low_units_share=float(parameters["low_units_share"]),
+        expected_abandonment_increase=float(parameters["expected_abandonment_increase"]),
     )
     segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
     locations = dbt.ref("int_location_demand").toPandas().set_index("location_key")

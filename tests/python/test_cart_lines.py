@@ -24,7 +24,6 @@ def shape(demand):
     return demand.Shape(
         random_seed=42,
         cart_abandonment_base_rate=0.68,
-        cart_abandonment_increase=0.1,
         cart_recovery_rate=0.14,
         return_rate=0.15,
         return_delay_days=(1, 3),
@@ -33,6 +32,7 @@ def shape(demand):
         category_loyalty=0.35,
         channel_loyalty=0.5,
         low_units_share=0.4,
+        expected_abandonment_increase=0.1,
     )
 
 
