@@ -40,3 +40,22 @@
 {% macro bucket(stream, keys) %}
     {{- uniform_int(stream, keys, 0, 999) }}
 {%- endmacro %}
+
+
+{#
+    Number of a choice's bucket 0 in int_choice_buckets: a drawn bucket is added to it. Engines
+    join one number faster than two names and a number.
+#}
+{% macro first_choice_key(choice, choice_group="all") %}
+    {%- set choices = [
+        'payment_method digital',
+        'payment_method store',
+        'fulfillment_type digital',
+        'fulfillment_type store',
+        'return_reason fit',
+        'return_reason no_fit',
+        'return_hour all',
+        'abandonment_reason all',
+    ] %}
+    {{- choices.index(choice ~ ' ' ~ choice_group) * 1000 }}
+{%- endmacro %}

@@ -13,12 +13,9 @@ products as (
 
 ),
 
-fit_relevant_categories as (
+taxonomy as (
 
-    select
-        category_level_3,
-        fit_relevant
-    from {{ ref('product_taxonomy') }}
+    select * from {{ ref('product_taxonomy') }}
 
 ),
 
@@ -40,15 +37,31 @@ promotions as (
 
 ),
 
-customers as (
+later_versions as (
 
-    select * from {{ ref('gold_customer_dim') }}
+    select * from {{ ref('int_later_versions') }}
 
 ),
 
 choice_buckets as (
 
     select * from {{ ref('int_choice_buckets') }}
+
+),
+
+priced_products as (
+
+    select
+        products.product_key,
+        products.unit_cost,
+        {{ cents('products.unit_cost') }} as cost_cents,
+        if(
+            taxonomy.fit_relevant,
+            {{ first_choice_key('return_reason', 'fit') }},
+            {{ first_choice_key('return_reason', 'no_fit') }}
+        ) as first_return_reason_key
+    from products
+    inner join taxonomy on products.category_level_3 = taxonomy.category_level_3
 
 ),
 
@@ -63,7 +76,6 @@ sold as (
         location_key,
         channel_key,
         promotion_key,
-        if(is_digital, 'digital', 'store') as channel_group,
         is_digital,
         {{ date_of_key('date_key') }} as sale_date,
         time_key as sale_time_key,
@@ -101,8 +113,25 @@ dated as (
         if(is_return, date_add(sale_date, return_lag_days), sale_date) as calendar_date,
         date_add(sale_date, return_lag_days + restock_delay_days) as restock_date,
         if(is_return, -1, 1) as sign,
-        {{ bucket('return_reason', ['cart_line_id']) }} as return_reason_bucket,
-        {{ bucket('return_hour', ['cart_line_id']) }} as return_hour_bucket
+        if(
+            is_digital,
+            {{ first_choice_key('payment_method', 'digital') }},
+            {{ first_choice_key('payment_method', 'store') }}
+        )
+        + {{ bucket('payment_method', ['cart_number']) }} as payment_method_key,
+        if(
+            is_digital,
+            {{ first_choice_key('fulfillment_type', 'digital') }},
+            {{ first_choice_key('fulfillment_type', 'store') }}
+        )
+        + {{ bucket('fulfillment_type', ['cart_number']) }} as fulfillment_type_key,
+        if(is_return, {{ bucket('return_reason', ['cart_line_id']) }}, null)
+            as return_reason_bucket,
+        if(
+            is_return,
+            {{ first_choice_key('return_hour') }} + {{ bucket('return_hour', ['cart_line_id']) }},
+            null
+        ) as return_hour_key
     from sales_and_returns
 
 ),
@@ -114,50 +143,38 @@ described as (
         concat(cast(dated.cart_line_id as string), dated.attempt_suffix) as line_digits,
         concat(cast(dated.cart_number as string), dated.attempt_suffix) as cart_digits,
         dated.price_cents - dated.discount_cents as net_price_cents,
-        {{ cents('products.unit_cost') }} as cost_cents,
-        products.unit_cost,
+        priced_products.cost_cents,
+        priced_products.unit_cost,
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
         channels.channel_code,
         promotions.promotion_type,
-        customers.customer_key,
+        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key,
         payment_methods.chosen as payment_method,
         fulfillment_types.chosen as fulfillment_type,
         return_reasons.chosen as return_reason,
         return_reasons.exchange_share,
         cast(return_hours.chosen as int) as return_hour
     from dated
-    inner join products on dated.product_key = products.product_key
-    inner join fit_relevant_categories
-        on products.category_level_3 = fit_relevant_categories.category_level_3
+    inner join priced_products on dated.product_key = priced_products.product_key
     inner join locations on dated.location_key = locations.location_key
     inner join channels on dated.channel_key = channels.channel_key
     inner join promotions on dated.promotion_key = promotions.promotion_key
-    -- A recovered cart or a return may fall under a later version of the customer.
-    inner join customers
-        on
-            {{ customer_number('dated.customer_key_of_cart') }}
-            = {{ customer_number('customers.customer_key') }}
-            and dated.calendar_date between customers.effective_date and customers.expiration_date
     inner join choice_buckets as payment_methods
-        on
-            payment_methods.choice = 'payment_method'
-            and dated.channel_group = payment_methods.choice_group
-            and {{ bucket('payment_method', ['dated.cart_number']) }} = payment_methods.bucket
+        on dated.payment_method_key = payment_methods.choice_key
     inner join choice_buckets as fulfillment_types
+        on dated.fulfillment_type_key = fulfillment_types.choice_key
+    left join choice_buckets as return_reasons
         on
-            fulfillment_types.choice = 'fulfillment_type'
-            and dated.channel_group = fulfillment_types.choice_group
-            and {{ bucket('fulfillment_type', ['dated.cart_number']) }} = fulfillment_types.bucket
-    inner join choice_buckets as return_reasons
+            priced_products.first_return_reason_key + dated.return_reason_bucket
+            = return_reasons.choice_key
+    left join choice_buckets as return_hours
+        on dated.return_hour_key = return_hours.choice_key
+    -- A recovered cart or a return may fall under a later version of the customer.
+    left join later_versions
         on
-            return_reasons.choice = 'return_reason'
-            and if(fit_relevant_categories.fit_relevant, 'fit', 'no_fit')
-            = return_reasons.choice_group
-            and dated.return_reason_bucket = return_reasons.bucket
-    inner join choice_buckets as return_hours
-        on
-            return_hours.choice = 'return_hour'
-            and dated.return_hour_bucket = return_hours.bucket
+            {{ customer_number('dated.customer_key_of_cart') }} = later_versions.customer_number
+            and dated.calendar_date
+            between later_versions.effective_date and later_versions.expiration_date
 
 ),
 
@@ -230,7 +247,7 @@ final as (
         fulfillment_type,
         payment_method,
         unit_cost,
-        if(is_return, return_reason, null) as return_reason,
+        return_reason,
         concat('LINE_', line_digits, if(is_return, 'T', '')) as sale_id,
         net_cents / 100.0D as revenue,
         promotion_key,

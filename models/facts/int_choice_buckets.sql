@@ -39,6 +39,12 @@ abandonment_reasons as (
 final as (
 
     select
+        if(
+            channel_group = 'digital',
+            {{ first_choice_key('payment_method', 'digital') }},
+            {{ first_choice_key('payment_method', 'store') }}
+        )
+        + bucket as choice_key,
         'payment_method' as choice,
         channel_group as choice_group,
         bucket,
@@ -49,6 +55,12 @@ final as (
     union all
 
     select
+        if(
+            channel_group = 'digital',
+            {{ first_choice_key('fulfillment_type', 'digital') }},
+            {{ first_choice_key('fulfillment_type', 'store') }}
+        )
+        + bucket as choice_key,
         'fulfillment_type' as choice,
         channel_group as choice_group,
         bucket,
@@ -59,6 +71,12 @@ final as (
     union all
 
     select
+        if(
+            fit_relevant,
+            {{ first_choice_key('return_reason', 'fit') }},
+            {{ first_choice_key('return_reason', 'no_fit') }}
+        )
+        + bucket as choice_key,
         'return_reason' as choice,
         if(fit_relevant, 'fit', 'no_fit') as choice_group,
         bucket,
@@ -69,6 +87,7 @@ final as (
     union all
 
     select
+        {{ first_choice_key('return_hour') }} + bucket as choice_key,
         'return_hour' as choice,
         'all' as choice_group,
         bucket,
@@ -79,6 +98,7 @@ final as (
     union all
 
     select
+        {{ first_choice_key('abandonment_reason') }} + bucket as choice_key,
         'abandonment_reason' as choice,
         'all' as choice_group,
         bucket,
