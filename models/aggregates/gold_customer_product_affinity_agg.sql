@@ -7,15 +7,17 @@ events as (
 
 ),
 
-cart_lines as (
+outcomes as (
 
-    select * from {{ ref('int_cart_lines') }}
+    select * from {{ ref('int_line_outcomes') }}
+    where attempt = 1 or quantity_allocated > 0
 
 ),
 
-sales_fact as (
+returned_lines as (
 
     select * from {{ ref('gold_sales_fact') }}
+    where is_return
 
 ),
 
@@ -79,16 +81,17 @@ contacts as (
 
     union all
 
+    -- The lines of a cart that came back were added to it the first time.
     select
         {{ customer_number('customer_key') }} as customer_number,
         product_key,
         date_key,
         0 as views,
-        1 as cart_adds,
-        0 as purchases,
+        if(attempt = 1, 1, 0) as cart_adds,
+        if(quantity_allocated > 0, 1, 0) as purchases,
         0 as returns,
-        cast(0 as bigint) as spent_cents
-    from cart_lines
+        cast(quantity_allocated * (price_cents - discount_cents) as bigint) as spent_cents
+    from outcomes
 
     union all
 
@@ -98,10 +101,10 @@ contacts as (
         date_key,
         0 as views,
         0 as cart_adds,
-        if(is_return, 0, 1) as purchases,
-        if(is_return, 1, 0) as returns,
+        0 as purchases,
+        1 as returns,
         {{ cents('net_sales_amount') }} as spent_cents
-    from sales_fact
+    from returned_lines
 
 ),
 
@@ -171,12 +174,14 @@ scored as (
 
 ),
 
+-- The score, then the lowest key, in one number: faster to sort by than two.
 ranked as (
 
     select
         *,
         row_number() over (
-            partition by customer_key order by score_ten_thousandths desc, product_key asc
+            partition by customer_key
+            order by score_ten_thousandths * cast(10000000 as bigint) - product_key desc
         ) as recommendation_rank
     from scored
 
