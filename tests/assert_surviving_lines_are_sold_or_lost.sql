@@ -2,7 +2,7 @@
 -- carts, the allocation and the published sales, and none may come from nowhere.
 with
 
--- One number in place of six columns makes the joins of millions of lines cheap.
+-- One number in place of ten columns makes the joins of millions of lines cheap.
 cart_lines as (
 
     select
@@ -12,6 +12,10 @@ cart_lines as (
             location_key,
             quantity_requested,
             customer_key,
+            cart_number,
+            channel_key,
+            time_key,
+            promotion_key,
             {{ cents('unit_price') }},
             {{ cents('discount_amount') }}
         ) as content_hash
@@ -30,6 +34,10 @@ outcomes as (
             location_key,
             quantity_requested,
             customer_key,
+            cart_number,
+            channel_key,
+            time_key,
+            promotion_key,
             cast(price_cents as bigint),
             cast(discount_cents as bigint)
         ) as content_hash,
