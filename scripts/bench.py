@@ -282,7 +282,7 @@ def header() -> list[str]:
 def main() -> None:
     """Measure what was asked for and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--presets", nargs="*", default=["small", "large"])
+    parser.add_argument("--presets", nargs="*", default=["small", "medium", "large"])
     parser.add_argument("--no-growth", action="store_true", help="presets only")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks.md")
     arguments = parser.parse_args()
