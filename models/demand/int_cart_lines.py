@@ -638,7 +638,22 @@ def model(dbt, session):
     )
     product_keys = sorted(row[0] for row in products.select("product_key").collect())
     categories = sorted(row[0] for row in products.select("category_level_2").distinct().collect())
-    customer_frame = dbt.ref("gold_customer_dim").toPandas()
+    customer_frame = (
+        dbt.ref("gold_customer_dim")
+        .select(
+            "customer_id",
+            "version",
+            "customer_key",
+            "segment",
+            "effective_date",
+            "visit_frequency_draw",
+            "preferred_category",
+            "preferred_channel",
+            "fulfillment_location_id",
+            "nearest_store_id",
+        )
+        .toPandas()
+    )
     customer_frame["preferred_category_code"] = np.searchsorted(
         categories, customer_frame["preferred_category"].to_numpy(str)
     )
