@@ -1,5 +1,9 @@
 -- What a surviving line asked for is sold, or its shelf is empty: no unit may disappear between the
 -- carts, the allocation and the published sales, and none may come from nowhere.
+{% set carried_columns = [
+    'product_key', 'location_key', 'quantity_requested', 'customer_key', 'cart_number',
+    'channel_key', 'time_key', 'promotion_key'
+] %}
 with
 
 -- One number in place of ten columns makes the joins of millions of lines cheap.
@@ -8,14 +12,7 @@ cart_lines as (
     select
         cart_line_id,
         xxhash64(
-            product_key,
-            location_key,
-            quantity_requested,
-            customer_key,
-            cart_number,
-            channel_key,
-            time_key,
-            promotion_key,
+            {{ carried_columns | join(', ') }},
             {{ cents('unit_price') }},
             {{ cents('discount_amount') }}
         ) as content_hash
@@ -30,14 +27,7 @@ outcomes as (
         attempt,
         quantity_allocated,
         xxhash64(
-            product_key,
-            location_key,
-            quantity_requested,
-            customer_key,
-            cart_number,
-            channel_key,
-            time_key,
-            promotion_key,
+            {{ carried_columns | join(', ') }},
             cast(price_cents as bigint),
             cast(discount_cents as bigint)
         ) as content_hash,

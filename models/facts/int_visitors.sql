@@ -58,7 +58,6 @@ final as (
 
     select
         location_key,
-        cast(visitor_position as int) as visitor_position,
         {{ visitor_key('location_key', 'visitor_position') }} as visitor_key,
         cast(visitor_count as int) as visitor_count,
         customer_number
