@@ -13,7 +13,7 @@ empty after them. The second factor does not depend on outages; it is simulated 
 P is the number of products of a location, M of months, R of rows (see ShelvesByFailures).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -78,8 +78,8 @@ class Selling:
 
     day_index: dict of day number -> demand index relative to its month. return_rate: share of sold
     units that come back, return_days later on average. share_bought_if_low: units bought by carts
-    that meet fewer than low_inventory_threshold units of the product, per unit planned;
-    share_bought: by other carts. other_lines: lines in the same cart, on average over lines.
+    that meet fewer than low_inventory_threshold units of a product, per unit planned; 1 where that
+    keeps no cart from buying. other_lines: dict of lines in the same cart -> share of lines.
     """
 
     day_index: dict
@@ -88,8 +88,12 @@ class Selling:
     low_inventory_threshold: int
     share_bought_if_low: float
     units_per_line: float
-    other_lines: float
-    share_bought: float = 1.0
+    other_lines: dict
+
+    def share_bought(self, low):
+        """Units bought per unit planned of a line that is not low; others are with chance low."""
+        alone = sum(share * (1 - low) ** lines for lines, share in self.other_lines.items())
+        return round(float(alone + (1 - alone) * self.share_bought_if_low), 4)
 
 
 @dataclass(frozen=True)
@@ -211,65 +215,81 @@ class ShelvesByFailures:
     then is the last one that comes. Until the order arrives its row is not what is on the shelf.
     """
 
-    def __init__(self, selling, level, return_draws):
-        """level: (P,) units to begin with; return_draws: (P,) uniforms that spread the returns."""
+    def __init__(self, selling, level):
+        """level: (P,) units to begin with."""
         self.selling = selling
         self.stock = np.tile(level, (MOST_FAILURES + 2, 1))
         # Two waits one after the other: few come back at once, most after about return_days.
         self.with_customer, self.on_the_way = np.zeros((2, *self.stock.shape))
-        self.returned = np.tile(return_draws, (len(self.stock), 1))  # not yet a whole unit
         self.newest = 0
+        self.is_ordered = level > 0
 
     def rows(self, newest_has_arrived):
         """(MOST_FAILURES + 1,) rows of the shelf after 0, 1, 2, ... failed orders."""
         last = self.newest if newest_has_arrived else self.newest - 1
         return (last - np.arange(MOST_FAILURES + 1)) % len(self.stock)
 
-    def sell(self, wanted, wanted_if_low, days=1):
-        """Returns, then sales, of some days. wanted, wanted_if_low: (P,) units."""
+    def sell(self, wanted, wanted_if_low, adjusted, return_draws, days=1):
+        """Returns, then sales, then adjustments, of some days.
+
+        wanted, wanted_if_low, adjusted: (P,) units; return_draws: (P,) uniforms.
+        """
         share = 1 - (1 - 2 / self.selling.return_days) ** days
-        self.returned += self.on_the_way * share
+        self.stock += (self.on_the_way * share + return_draws).astype(np.int64)
         self.on_the_way += self.with_customer * share - self.on_the_way * share
         self.with_customer *= 1 - share
-        units_back = self.returned.astype(np.int64)
-        self.returned -= units_back
-        self.stock += units_back
         if wanted_if_low is not wanted:
             is_low = self.stock < self.selling.low_inventory_threshold
             wanted = np.where(is_low, wanted_if_low, wanted)
         sold = np.minimum(self.stock, wanted)
-        self.stock -= sold
+        self.stock = np.maximum(self.stock - sold - adjusted, 0)
         self.with_customer += sold * self.selling.return_rate
 
     def review(self, level):
         """Order up to the level, (P,): the next row."""
         last, self.newest = self.newest, (self.newest + 1) % len(self.stock)
-        for state in (self.stock, self.with_customer, self.on_the_way, self.returned):
+        self.is_ordered = level > 0
+        for state in (self.stock, self.with_customer, self.on_the_way):
             state[self.newest] = state[last]
         self.stock[self.newest] = np.maximum(level, self.stock[last])
+
+    def receive(self):
+        """The last order comes, where one was placed: others keep what earlier failures left."""
+        at = np.flatnonzero(~self.is_ordered)
+        for state in (self.stock, self.with_customer, self.on_the_way):
+            state[:, at] = np.roll(state[:, at], 1, axis=0)
 
     def forget_returns(self):
         """Sales before the first day are not known, so nothing of them comes back after it."""
         self.with_customer[:] = self.on_the_way[:] = 0
 
 
-def wanted_units(selling, means, draws):
-    """Units wanted, and those wanted when stock is low: (...) from means (...), draws (..., 2)."""
+def leaving_units(location, share_bought, means, draws):
+    """What leaves the shelf if there is enough: wanted, wanted when stock is low, adjusted units.
 
-    def units(share):
+    Each (..., P) from means (..., P), units planned, and draws (..., P, 3). share_bought: units
+    wanted per unit planned when stock is not low.
+    """
+    selling = location.selling
+
+    def wanted(share):
         lines = poisson_quantiles(means * share / selling.units_per_line, draws[..., 0])
         return np.floor(lines * selling.units_per_line + draws[..., 1]).astype(np.int64)
 
-    wanted = units(selling.share_bought)
-    if selling.share_bought_if_low == selling.share_bought:
-        return wanted, wanted
-    return wanted, units(selling.share_bought_if_low)
+    # What vanishes or gets damaged is spread evenly over the products.
+    adjustments = means.mean(axis=-1, keepdims=True) * location.schedule.adjustment_rate
+    adjusted = poisson_quantiles(np.broadcast_to(adjustments, means.shape), draws[..., 2])
+    units = wanted(share_bought)
+    if selling.share_bought_if_low < 1:
+        return units, wanted(selling.share_bought_if_low), adjusted
+    return units, units, adjusted
 
 
-def burn_in(location, stream, demand, level):
+def burn_in(location, stream, share_bought, demand, level):
     """Shelves on the eve of the first day, and their stock just before the last review.
 
-    demand, level: (P,) units a day that leave, and the level, as if they had always held.
+    demand, level: (P,) units a day that leave, and the level, as if they and share_bought (see
+    leaving_units) had always held.
     """
     period = location.schedule.review_period_days
     last_review = location.first_day - location.days_from_review(location.first_day)
@@ -280,12 +300,11 @@ def burn_in(location, stream, demand, level):
         for end in [min(review + period + 1, location.first_day)]
     ]
     days, lengths = np.array([week for of_review in weeks for week in of_review]).T
-    draws = np.array([location.uniforms(stream, day).random((len(demand), 4)) for day in days])
+    draws = np.array([location.uniforms(stream, day).random((len(demand), 6)) for day in days])
     means = demand * lengths[:, None] * gamma_quantiles(draws[..., :2])
-    sales = zip(*wanted_units(location.selling, means, draws[..., 2:]), lengths, strict=True)
-
-    return_draws = location.uniforms(stream, reviews[0]).random(len(demand))
-    shelves = ShelvesByFailures(location.selling, level, return_draws)
+    leaving = leaving_units(location, share_bought, means, draws[..., 2:5])
+    sales = zip(*leaving, draws[..., 5], lengths, strict=True)
+    shelves = ShelvesByFailures(location.selling, level)
     for of_review in weeks:
         before_review = shelves.stock.copy()
         shelves.review(level)
@@ -295,14 +314,14 @@ def burn_in(location, stream, demand, level):
     return shelves, before_review
 
 
-def opening_stock(location, demand, level, shares, start, stay):
+def opening_stock(location, share_bought, demand, level, shares, start, stay):
     """Stock on the eve of the first day.
 
-    demand, level: (P,) as burn_in takes them. shares: (MOST_FAILURES + 1,) of positions by failed
-    orders in a row up to the last one due before the first day; start, stay: chances of an order
-    that is due later. Returns (available, in transit, supplier is failing), each (P,).
+    share_bought, demand, level: as burn_in takes them. shares: (MOST_FAILURES + 1,) of positions
+    by failed orders in a row up to the last one due before the first day; start, stay: chances of
+    an order that is due later. Returns (available, in transit, supplier is failing), each (P,).
     """
-    shelves, before_review = burn_in(location, BURN_IN, demand, level)
+    shelves, before_review = burn_in(location, BURN_IN, share_bought, demand, level)
     since_review = location.days_from_review(location.first_day)
     last_review = location.first_day - since_review
     is_due_later = since_review <= location.schedule.lead_time_days
@@ -323,12 +342,12 @@ def month_days(month_key):
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def play_months(location, shelves, months, demand, level):
+def play_months(location, shelves, months, share_bought, demand, level):
     """How often shelves are empty or low on each day from the first one on, by failed orders.
 
-    months: (M,) YYYYMM; demand, level: (M, P). Plays on with the shelves. Returns the days (D,),
-    and two arrays (D, MOST_FAILURES + 1): the share of positions with nothing available, and the
-    share of demand that meets low stock.
+    months: (M,) YYYYMM; share_bought: (M,), see leaving_units; demand, level: (M, P). Plays on
+    with the shelves. Returns the days (D,), and two arrays (D, MOST_FAILURES + 1): the share of
+    positions with nothing available, and the share of demand that meets low stock.
     """
     schedule, selling = location.schedule, location.selling
     size = demand.shape[1]
@@ -340,15 +359,18 @@ def play_months(location, shelves, months, demand, level):
         weeks = [location.uniforms(CALIBRATION_WEEK, day).random((size, 2)) for day in mondays]
         index = np.array([selling.day_index[day] for day in days.tolist()])
         means = demand[n] * index[:, None] * gamma_quantiles(np.array(weeks))[week]
-        draws = np.array([location.uniforms(CALIBRATION, day).random((size, 2)) for day in days])
-        sales = zip(*wanted_units(selling, means, draws), strict=True)
-        for day, (wanted, wanted_if_low) in zip(days.tolist(), sales, strict=True):
+        draws = np.array([location.uniforms(CALIBRATION, day).random((size, 4)) for day in days])
+        leaving = leaving_units(location, share_bought[n], means, draws[..., :3])
+        sales = zip(*leaving, draws[..., 3], strict=True)
+        for day, of_day in zip(days.tolist(), sales, strict=True):
             from_review = location.days_from_review(day)
+            if from_review == schedule.lead_time_days:
+                shelves.receive()
             rows = shelves.rows(from_review >= schedule.lead_time_days)
-            if wanted_if_low is not wanted:
+            if selling.share_bought_if_low < 1:
                 is_low = shelves.stock[rows] < selling.low_inventory_threshold
                 low.append((is_low * demand[n]).sum(axis=1) / max(demand[n].sum(), 1e-9))
-            shelves.sell(wanted, wanted_if_low)
+            shelves.sell(*of_day)
             empty.append((shelves.stock[rows] == 0).mean(axis=1))
             if from_review == schedule.review_period_days:
                 shelves.review(level[n])
@@ -378,16 +400,13 @@ def rate_by_opening(location, days, empty, start, stay):
     return rates / len(days)
 
 
-def play_sample(location, months, demand, opening_level, level):
-    """play_months after a burn-in, with SAMPLE_SIZE positions of the location.
-
-    months: (M,); demand, level: (M, P) of all its products; opening_level: (P,).
-    """
+def sample_of(location, *by_product):
+    """The columns of SAMPLE_SIZE positions of the location from arrays (..., P)."""
     # Another choice of products at each location, so that errors of the choice average out.
-    order = np.argsort(location.uniforms(CALIBRATION, 0).random(demand.shape[1]), kind="stable")
+    count = by_product[0].shape[-1]
+    order = np.argsort(location.uniforms(CALIBRATION, 0).random(count), kind="stable")
     sample = np.sort(np.resize(order, SAMPLE_SIZE))
-    shelves, _ = burn_in(location, CALIBRATION, demand[0, sample], opening_level[sample])
-    return play_months(location, shelves, months, demand[:, sample], level[:, sample])
+    return tuple(values[..., sample] for values in by_product)
 
 
 def long_run_chances(target_rate, schedule, empty):
@@ -397,32 +416,38 @@ def long_run_chances(target_rate, schedule, empty):
     return schedule.outage_chances(strength)
 
 
-def with_abandoned_carts(location, target_rate, months, demand, opening_level, level):
-    """The location with the share_bought that is left by carts in which another line is low.
+def shares_bought(location, target_rate, months, demand, opening_level, level):
+    """(M,) units wanted per unit planned of lines that are not low; the rest is lost by others.
 
-    Arguments as calibrate takes them, of the first months.
+    Arguments as calibrate takes them. A month is played with the share of the one before.
     """
     selling = location.selling
-    if selling.share_bought_if_low == selling.share_bought:
-        return location
-    _, empty, low = play_sample(location, months, demand, opening_level, level)
-    shares = failure_shares(*long_run_chances(target_rate, location.schedule, empty))
-    is_triggered = 1 - (1 - shares @ low.mean(axis=0)) ** selling.other_lines
-    share_bought = 1 - (1 - selling.share_bought_if_low) * float(is_triggered)
-    return replace(location, selling=replace(selling, share_bought=round(share_bought, 4)))
+    if selling.share_bought_if_low == 1:  # no cart is lost
+        return np.ones(len(months))
+    shares = [(1 + selling.share_bought_if_low) / 2]
+    shelves, _ = burn_in(location, CALIBRATION, shares[0], demand[0], opening_level)
+    for n in range(len(months)):
+        of_month = slice(n, n + 1)
+        _, empty, low = play_months(
+            location, shelves, months[of_month], shares[-1:], demand[of_month], level[of_month]
+        )
+        failures = failure_shares(*long_run_chances(target_rate, location.schedule, empty))
+        shares.append(selling.share_bought(failures @ low.mean(axis=0)))
+    return np.array(shares[1:])
 
 
-def calibrate(location, target_rate, months, demand, opening_level, level):
+def calibrate(location, target_rate, months, share_bought, demand, opening_level, level):
     """Outages that are expected to meet the target, before the first day and in each month.
 
     Those of a month, had they always held, meet it in the months in which they empty shelves. The
     first months have the same; those before the first day make these months meet it on average.
-    months: (M,); demand, level: (M, P) of all products of the location; opening_level: (P,).
+    months, share_bought: (M,); demand, level: (M, P) of a sample; opening_level: (P,).
     Returns (MOST_FAILURES + 1,) shares of positions by failed orders before the first day, and
     M - MONTHS_TO_EMPTY pairs of chances (see Schedule).
     """
     schedule = location.schedule
-    days, empty, _ = play_sample(location, months, demand, opening_level, level)
+    shelves, _ = burn_in(location, CALIBRATION, share_bought[0], demand[0], opening_level)
+    days, empty, _ = play_months(location, shelves, months, share_bought, demand, level)
     month = np.searchsorted([month_days(month)[1] for month in months], days, side="right")
     first_months = MONTHS_TO_EMPTY + 1
     chances = []
@@ -453,18 +478,11 @@ def plan_location(table, location, target_rate):
     schedule = location.schedule
     level = order_up_to_levels(stocking, schedule.cover_days)
     opening_level = levels_for(stocking[0] * schedule.cover_days)
-    # What vanishes or gets damaged is spread evenly over the products.
-    adjustments = planned.sum(axis=1) * schedule.adjustment_rate / len(products)
-    leaving = planned + adjustments[:, None]
-    first = slice(MONTHS_TO_EMPTY + 1)
-    location = with_abandoned_carts(
-        location, target_rate, all_months[first], leaving[first], opening_level, level[first]
-    )
-    shares, chances = calibrate(
-        location, target_rate, all_months[:-2], leaving[:-2], opening_level, level
-    )
+    sample = sample_of(location, planned[:-2], opening_level, level)
+    share_bought = shares_bought(location, target_rate, all_months[:-2], *sample)
+    shares, chances = calibrate(location, target_rate, all_months[:-2], share_bought, *sample)
     available, in_transit, failing = opening_stock(
-        location, leaving[0], opening_level, shares, *chances[0]
+        location, share_bought[0], planned[0], opening_level, shares, *chances[0]
     )
 
     months = all_months[:-MONTHS_AHEAD]
@@ -539,7 +557,9 @@ def sellings_from(read, traffic, config):
             low_inventory_threshold=config["low_inventory_threshold"],
             share_bought_if_low=bought_if_low / bought if is_affected else 1.0,
             units_per_line=np.average(line["quantity"], weights=line["weight"]),
-            other_lines=float(weight @ items**2 / (weight @ items)) - 1,
+            other_lines=dict(
+                zip((items - 1).tolist(), weight * items / (weight @ items), strict=True)
+            ),
         )
     return sellings
 

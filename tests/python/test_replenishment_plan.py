@@ -1,5 +1,6 @@
 """int_replenishment_plan: its pure functions, and its targets against the real allocation."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -59,7 +60,7 @@ def store(replenishment):
             low_inventory_threshold=5,
             share_bought_if_low=1.0,
             units_per_line=1.2,
-            other_lines=0.0,
+            other_lines={0: 1.0},
         ),
     )
 
@@ -71,9 +72,15 @@ def warehouse(store):
         store,
         schedule=replace(store.schedule, cover_days=45),
         selling=replace(
-            store.selling, return_rate=0.24, share_bought_if_low=0.22 / 0.32, other_lines=1.0
+            store.selling, return_rate=0.24, share_bought_if_low=0.22 / 0.32, other_lines={1: 1.0}
         ),
     )
+
+
+@pytest.fixture(scope="module")
+def slow_warehouse(warehouse):
+    """Units vanish or get damaged where few are sold."""
+    return replace(warehouse, schedule=replace(warehouse.schedule, adjustment_rate=0.05))
 
 
 @settings(deadline=None)
@@ -127,40 +134,51 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
     period, lead_time = location.schedule.review_period_days, location.schedule.lead_time_days
     rng = np.random.default_rng(5)
     wanted = rng.poisson(0.4, (200, 30))
-    level = np.full(30, 60)
-    shelves = replenishment.ShelvesByFailures(location.selling, level, np.zeros(30))
+    # Ten products are withdrawn at some time: no more orders, and little leaves the shelf.
+    withdrawal = np.where(np.arange(30) < 10, FIRST_DAY + rng.integers(120, 190, 30), 10**6)
+    is_withdrawn = (FIRST_DAY + np.arange(200))[:, None] >= withdrawal
+    wanted[is_withdrawn] = rng.random(is_withdrawn.sum()) < 0.02
+    shelves = replenishment.ShelvesByFailures(location.selling, np.full(30, 60))
     last_days = range(FIRST_DAY + 160, FIRST_DAY + 200)
     measured = {}
     for n, units in enumerate(wanted):
         day = FIRST_DAY + n
-        shelves.sell(units, units)
+        if location.days_from_review(day) == lead_time:
+            shelves.receive()
+        shelves.sell(units, units, adjusted=0, return_draws=0)
         if day in last_days:
             rows = shelves.rows(location.days_from_review(day) >= lead_time)
             measured[day] = shelves.stock[rows]
         if location.days_from_review(day) == period:
-            shelves.review(level)
+            shelves.review(np.where(is_withdrawn[n], 0, 60))
 
-    for last in last_days:
+    for last, product in itertools.product(last_days, range(30)):
         arrived = [
             day
-            for day in range(FIRST_DAY, last)
+            for day in range(FIRST_DAY, min(last, withdrawal[product]))
             if location.days_from_review(day) == period and day + lead_time <= last
         ]
         for failures in (0, 1, 3):
             failed = arrived[len(arrived) - failures :]
-            available, due = level.copy(), {}
-            for n, units in enumerate(wanted[: last - FIRST_DAY + 1]):
+            available, due = 60, {}
+            for n, units in enumerate(wanted[: last - FIRST_DAY + 1, product].tolist()):
                 day = FIRST_DAY + n
-                available = np.maximum(available + due.pop(day, 0) - units, 0)
-                if location.days_from_review(day) == period and day not in failed:
-                    due[day + lead_time] = level - available - sum(due.values())
-            assert measured[last][failures].tolist() == available.tolist()
+                available = max(available + due.pop(day, 0) - units, 0)
+                is_ordered = day < withdrawal[product] and day not in failed
+                if location.days_from_review(day) == period and is_ordered:
+                    due[day + lead_time] = 60 - available - sum(due.values())
+            assert measured[last][failures, product] == available
 
 
-def make_demand(months=MONTHS, products=5, level=1.0):
-    """Planned demand of a long tail of products: 0.03 to 3 units a day at the default level."""
+def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0):
+    """Planned demand of a long tail of products: 0.03 to 3 units a day at the default level.
+
+    share_withdrawn of the products are sold in the first month only.
+    """
     season = np.repeat(SEASON[: len(months)], products)
     daily = np.tile(np.geomspace(0.03, 3, products), len(months)) * season * level
+    is_withdrawn = np.tile(np.arange(products) % 100 < share_withdrawn * 100, len(months))
+    daily[is_withdrawn & (np.arange(len(daily)) >= products)] = 0
     return pa.table(
         {
             "product_key": np.tile(np.arange(1, products + 1), len(months)),
@@ -289,28 +307,45 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
     rules = allocation.Rules(
         low_inventory_threshold=5, cart_abandonment_increase=0.1, cart_recovery_rate=0.0
     )
-    no_adjustments = {
-        name: np.zeros(0, kind) for name, kind in allocation.ADJUSTMENT_FIELDS.items()
-    }
+    rng = np.random.default_rng(seed)
+    planned = demand["planned_daily_demand"].to_numpy().reshape(len(MONTHS), -1)
     simulator, stock = None, []
-    lines_by_month = make_lines(np.random.default_rng(seed), location, demand, is_digital)
+    lines_by_month = make_lines(rng, location, demand, is_digital)
     for month, lines in zip(MONTHS[:3], lines_by_month, strict=True):
         of_month = rows.filter(pc.equal(rows["month_key"], month))
         month_plan = allocation.numpy_columns(of_month, allocation.PLAN_FIELDS)
         simulator = simulator or allocation.LocationSimulator(month_plan, calendar, rules)
         failed = allocation.failed_order_matrix(of_month["failed_order_days"])
+        rate = planned[MONTHS.index(month)].mean() * schedule.adjustment_rate
+        day, product = np.nonzero(rng.random((failed.shape[1], planned.shape[1])) < rate)
+        adjustments = {
+            "product_key": product + 1,
+            "date_key": month * 100 + day + 1,
+            "adjusted_quantity": np.ones(len(day), int),
+            "is_damage": rng.random(len(day)) < 0.5,
+            "write_off_lag_days": np.full(len(day), 3),
+        }
+        assert set(adjustments) == set(allocation.ADJUSTMENT_FIELDS)
         history, _, _, _ = simulator.play_month(
-            month_plan | {"month_key": month}, failed, no_adjustments, lines
+            month_plan | {"month_key": month}, failed, adjustments, lines
         )
         stock += [day["quantity_available"] for day in history]
     return np.array(stock)
 
 
-@pytest.mark.parametrize("kind", ["store", "warehouse"])
-@pytest.mark.parametrize("target_rate", [0.03, 0.075, 0.2])
-def test_allocation_meets_the_target(replenishment, allocation, request, kind, target_rate):
+@pytest.mark.parametrize(
+    ("kind", "target_rate", "level", "share_withdrawn"),
+    [
+        *itertools.product(["store", "warehouse"], [0.03, 0.075, 0.2], [1], [0]),
+        ("store", 0.2, 1, 0.5),
+        ("slow_warehouse", 0.2, 0.2, 0),
+    ],
+)
+def test_allocation_meets_the_target(
+    replenishment, allocation, request, kind, target_rate, level, share_withdrawn
+):
     location = request.getfixturevalue(kind)
-    demand = make_demand(products=4000)
+    demand = make_demand(products=4000, level=level, share_withdrawn=share_withdrawn)
     is_empty = stock_of_days(replenishment, allocation, location, demand, target_rate, 7) == 0
     positions = is_empty.mean(axis=0)
     standard_error = positions.std() / math.sqrt(len(positions))
