@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 EPOCH = np.datetime64("1970-01-01", "D")
 
-# Kinds of rows in the input stream of a location and month, in the order in which they arrive.
+# Kinds of rows in the input stream of a location and month, in the order in which they arrive. A
+# column takes space in every row, so only lines, which are nearly all, have columns of their own.
 PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
 
 PLAN_FIELDS = {
@@ -56,6 +58,16 @@ LINE_FIELDS = {
     "discount_cents": np.int32,
     "device_number": np.int32,
 }
+# Small numbers, which travel as two bytes.
+SMALL_FIELDS = (
+    "quantity_requested",
+    "return_lag_days",
+    "restock_delay_days",
+    "recovery_lag_days",
+    "channel_key",
+    "time_key",
+    "device_number",
+)
 # What the simulation does not need itself: published with a line or a cart, so that nobody has to
 # join the lines again.
 CARRIED_BY_LINE = (
@@ -588,10 +600,16 @@ def numpy_columns(table, fields):
     """NumPy array of each field of an Arrow table; NULL becomes 0."""
     return {
         name: np.asarray(
-            table[name].combine_chunks().fill_null(0 if kind is not np.bool_ else False)
+            table[name].combine_chunks().fill_null(pa.scalar(0).cast(table[name].type))
         ).astype(kind)
         for name, kind in fields.items()
     }
+
+
+def unpacked(lists, fields):
+    """Arrow table of the fields that lists of whole numbers begin with; `rest`: what follows."""
+    columns = {name: pc.list_element(lists, n) for n, name in enumerate(fields)}
+    return pa.table(columns | {"rest": pc.list_slice(lists, len(fields))})
 
 
 def failed_order_matrix(days_of_month):
@@ -621,7 +639,8 @@ def split_months(batches):
             if (position != np.where(goes_on, before + 1, 1)).any():
                 raise ValueError("rows of a location must arrive in the order of stream_position")
             last_location, last_position = location[-1], position[-1]
-        keys = location.astype(np.int64) * 1_000_000 + np.asarray(batch.column("month_key"))
+        month = np.asarray(batch.column("date_key")) // 100
+        keys = location.astype(np.int64) * 1_000_000 + month
         cuts = np.flatnonzero(np.diff(keys)) + 1
         for start, stop in zip([0, *cuts], [*cuts, len(keys)], strict=True):
             if start == stop:
@@ -645,7 +664,8 @@ def simulate(batches, calendars, rules):
     for (location_key, month_key), table in split_months(batches):
         kind = np.asarray(table["stream_kind"].combine_chunks())
         cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
-        plan_rows = table.slice(0, cuts[0])
+        plan_rows = unpacked(table["packed"][: cuts[0]], PLAN_FIELDS)
+        adjustments = unpacked(table["packed"][cuts[0] : cuts[1]], ADJUSTMENT_FIELDS)
         plan = numpy_columns(plan_rows, PLAN_FIELDS)
         if location_key != playing:
             simulator = LocationSimulator(plan, calendars[location_key], rules)
@@ -653,8 +673,8 @@ def simulate(batches, calendars, rules):
         plan["month_key"] = month_key
         played = simulator.play_month(
             plan,
-            failed_order_matrix(plan_rows["failed_order_days"]),
-            numpy_columns(table.slice(cuts[0], cuts[1] - cuts[0]), ADJUSTMENT_FIELDS),
+            failed_order_matrix(plan_rows["rest"]),
+            numpy_columns(adjustments, ADJUSTMENT_FIELDS),
             numpy_columns(table.slice(cuts[1]), LINE_FIELDS),
         )
         yield month_batch(location_key, month_key, simulator.product_key, *played)
@@ -687,33 +707,31 @@ def model(dbt, session):
             "discount_cents": F.round(F.col("discount_amount") * 100),
         }
     )
-    # Line ids begin with the day, so lines sort by day.
-    sources = (
-        (PLAN, PLAN_FIELDS, "product_key", dbt.ref("int_replenishment_plan")),
-        (ADJUSTMENT, ADJUSTMENT_FIELDS, "date_key", dbt.ref("int_stock_adjustments")),
-        (CART_LINE, LINE_FIELDS, "cart_line_id", lines),
-    )
     spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
-    all_fields = {**PLAN_FIELDS, **ADJUSTMENT_FIELDS, **LINE_FIELDS}
+    line_columns = {name: spark_types[kind] for name, kind in LINE_FIELDS.items()}
+    line_columns |= dict.fromkeys(SMALL_FIELDS, "smallint")
+    # Line ids begin with the day, so lines sort by day; other rows are sorted in the same column.
+    month_start = "cast(date_key div 100 * 100 as int)"
+    sources = (
+        (PLAN, PLAN_FIELDS, "month_key * 100", "product_key", dbt.ref("int_replenishment_plan")),
+        (ADJUSTMENT, ADJUSTMENT_FIELDS, month_start, "date_key", dbt.ref("int_stock_adjustments")),
+        (CART_LINE, {}, "date_key", "cart_line_id", lines),
+    )
     stream = None
-    for kind, fields, order, rows in sources:
-        columns = {
-            "stream_kind": str(kind),
-            "stream_order": f"cast({order} as bigint)",
-            "location_key": "location_key",
-            "month_key": "month_key" if kind == PLAN else "cast(date_key div 100 as int)",
-            "failed_order_days": "failed_order_days"
-            if kind == PLAN
-            else "cast(null as array<int>)",
-        }
-        for name, numpy_type in all_fields.items():
-            column = name if name in fields else "null"
-            columns[name] = f"cast({column} as {spark_types[numpy_type]})"
+    for kind, packed_fields, date_key, order, rows in sources:
+        packed = f"array({', '.join(f'cast({name} as int)' for name in packed_fields)})"
+        if kind == PLAN:
+            packed = f"concat({packed}, failed_order_days)"
+        columns = {"stream_kind": str(kind), "location_key": "location_key"}
+        columns["packed"] = "cast(null as array<int>)" if kind == CART_LINE else packed
+        for name, spark_type in line_columns.items():
+            columns[name] = f"cast({name if kind == CART_LINE else 'null'} as {spark_type})"
+        columns |= {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}
         part = rows.select(*[F.expr(column).alias(name) for name, column in columns.items()])
         stream = part if stream is None else stream.unionByName(part)
     # A bare sort before mapInArrow may be optimised away; the order of a window may not.
     in_order = Window.partitionBy("location_key").orderBy(
-        "month_key", "stream_kind", "stream_order"
+        F.expr("date_key div 100"), "stream_kind", "cart_line_id"
     )
     stream = stream.withColumn("stream_position", F.row_number().over(in_order))
     return stream.mapInArrow(

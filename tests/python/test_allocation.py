@@ -79,22 +79,32 @@ def make_line(line_id, day, product=1, quantity=1, **changes):
 
 def stream(allocation, plan, adjustments, lines, batch_rows=7):
     """The sorted union that the model builds, cut into small batches."""
-    rows = [dict(row, stream_kind=allocation.PLAN) for row in plan]
-    for kind, part in ((allocation.ADJUSTMENT, adjustments), (allocation.CART_LINE, lines)):
-        rows += [dict(row, stream_kind=kind, month_key=row["date_key"] // 100) for row in part]
+    rows = [
+        {
+            "stream_kind": allocation.PLAN,
+            "date_key": row["month_key"] * 100,
+            "cart_line_id": row["product_key"],
+            "packed": [row[name] for name in allocation.PLAN_FIELDS] + row["failed_order_days"],
+        }
+        for row in plan
+    ]
+    rows += [
+        {
+            "stream_kind": allocation.ADJUSTMENT,
+            "date_key": row["date_key"] // 100 * 100,
+            "cart_line_id": row["date_key"],
+            "packed": [int(row[name]) for name in allocation.ADJUSTMENT_FIELDS],
+        }
+        for row in adjustments
+    ]
+    rows += [dict(row, stream_kind=allocation.CART_LINE) for row in lines]
     rows.sort(
-        key=lambda r: (
-            r["month_key"],
-            r["stream_kind"],
-            r.get("date_key", 0),
-            r["product_key"],
-            r.get("cart_line_id", 0),
-        )
+        key=lambda r: (r["date_key"] // 100, r["stream_kind"], r["date_key"], r["cart_line_id"])
     )
-    types = {"failed_order_days": pa.list_(pa.int32()), "stream_kind": pa.int32()}
-    types |= dict.fromkeys(("location_key", "month_key", "stream_position"), pa.int32())
-    for fields in (allocation.PLAN_FIELDS, allocation.ADJUSTMENT_FIELDS, allocation.LINE_FIELDS):
-        types |= {name: pa.from_numpy_dtype(kind) for name, kind in fields.items()}
+    types = {"packed": pa.list_(pa.int32()), "stream_kind": pa.int32()}
+    types |= dict.fromkeys(("location_key", "stream_position"), pa.int32())
+    types |= {name: pa.from_numpy_dtype(kind) for name, kind in allocation.LINE_FIELDS.items()}
+    types |= dict.fromkeys(allocation.SMALL_FIELDS, pa.int16())
     rows = [
         dict.fromkeys(types) | row | {"location_key": LOCATION, "stream_position": position}
         for position, row in enumerate(rows, start=1)
