@@ -1,4 +1,4 @@
-"""The stand-in for dbt_expectations: every test passes and fails when it should."""
+"""The stand-in for dbt_expectations, and tests of uniqueness: all pass and fail as they should."""
 
 import os
 import shutil
@@ -331,6 +331,19 @@ STAND_IN_ONLY = [
 if "STOCKTRUE_EXPECTATIONS" not in os.environ:
     CASES += STAND_IN_ONLY
 
+# Tests of this project, which compare hashes or bits in place of values.
+OWN_TESTS = ("unique", "unique_in_group")
+CASES += [
+    ("low", "unique", {}, True),
+    ("name", "unique", {}, True),
+    ("hole", "unique", {}, True),
+    ("high", "unique", {}, False),
+    ("grp", "unique", {}, False),
+    (None, "unique_in_group", {"value": "cast(low as int)", "group_by": ["grp"]}, True),
+    (None, "unique_in_group", {"value": "sort", "group_by": ["name"]}, True),
+    (None, "unique_in_group", {"value": "sort", "group_by": ["grp"]}, False),
+]
+
 
 def case_name(index: int) -> str:
     """Return the name of a case in dbt."""
@@ -363,7 +376,8 @@ def write_project(folder: Path) -> None:
     }
     tests: dict = {"columns": {}, "table": []}
     for index, (column, test, arguments, _) in enumerate(CASES):
-        entry = {f"dbt_expectations.{test}": {"name": case_name(index), "arguments": arguments}}
+        name = test if test in OWN_TESTS else f"dbt_expectations.{test}"
+        entry = {name: {"name": case_name(index), "arguments": arguments}}
         (tests["columns"].setdefault(column, []) if column else tests["table"]).append(entry)
     columns = [{"name": name, "data_tests": found} for name, found in tests["columns"].items()]
     model = {"name": "sample", "columns": columns, "data_tests": tests["table"]}
@@ -375,6 +389,9 @@ def write_project(folder: Path) -> None:
     for path, document in documents.items():
         (folder / path).write_text(yaml.safe_dump(document, sort_keys=False))
     shutil.copytree(PACKAGE, folder / "dbt_packages")
+    (folder / "tests" / "generic").mkdir(parents=True)
+    for test in OWN_TESTS:
+        shutil.copy(ROOT / "tests" / "generic" / f"{test}.sql", folder / "tests" / "generic")
 
 
 @pytest.fixture(scope="module")
@@ -406,4 +423,5 @@ def test_every_test_is_shown_to_pass_and_to_fail():
     if PACKAGE == ROOT / "local_packages":
         offered = {line.split()[2].rstrip("(") for line in text.splitlines() if "{% test" in line}
         for passes in (True, False):
-            assert offered == {test for _, test, _, passed in CASES if passed == passes}
+            cases = {test for _, test, _, passed in CASES if passed == passes}
+            assert offered == cases - {*OWN_TESTS}
