@@ -473,17 +473,19 @@ class LocationSimulator:
         )
 
     def schedule_recoveries(self, day, lines, recovered):
-        for lag in np.unique(lines["recovery_lag_days"][recovered]):
-            chosen = recovered & (lines["recovery_lag_days"] == lag)
+        recovered = np.flatnonzero(recovered)
+        lags = lines["recovery_lag_days"][recovered]
+        for lag in np.unique(lags):
+            chosen = recovered[lags == lag]
             again = {name: values[chosen] for name, values in lines.items()}
-            again["attempt"] = np.full(int(chosen.sum()), 2, np.int32)
+            again["attempt"] = np.full(len(chosen), 2, np.int32)
             self.due_recoveries[day + int(lag)].append(again)
 
     def schedule_returns(self, day, lines, got):
-        comes_back = (got > 0) & (lines["return_lag_days"] > 0)
-        due = lines["return_lag_days"] + lines["restock_delay_days"]
-        for days in np.unique(due[comes_back]):
-            chosen = comes_back & (due == days)
+        comes_back = np.flatnonzero((got > 0) & (lines["return_lag_days"] > 0))
+        due = lines["return_lag_days"][comes_back] + lines["restock_delay_days"][comes_back]
+        for days in np.unique(due):
+            chosen = comes_back[due == days]
             self.due_returns[day + int(days)].append((lines["product"][chosen], got[chosen]))
 
     def adjust(self, day, adjustments):
@@ -515,12 +517,12 @@ class LocationSimulator:
         self.history.append(
             {
                 "date_key": np.full(len(self.available), day),
-                "quantity_available": self.available.copy(),
-                "quantity_reserved": self.reserved.copy(),
-                "quantity_damaged": self.damaged.copy(),
-                "quantity_in_transit": self.in_transit.copy(),
-                "stockout_duration_days": self.stockout_days,
-                "last_receipt_date": self.last_receipt.copy(),
+                "quantity_available": self.available.astype(np.int32),
+                "quantity_reserved": self.reserved.astype(np.int32),
+                "quantity_damaged": self.damaged.astype(np.int32),
+                "quantity_in_transit": self.in_transit.astype(np.int32),
+                "stockout_duration_days": self.stockout_days.astype(np.int32),
+                "last_receipt_date": self.last_receipt.astype(np.int32),
             }
         )
 
@@ -553,7 +555,7 @@ def arrow_array(values, field):
     if pa.types.is_date(field.type):
         return pa.array(values.astype(np.int32), mask=values < 0).cast(field.type)
     kind = np.bool_ if pa.types.is_boolean(field.type) else field.type.to_pandas_dtype()
-    return pa.array(values.astype(kind), mask=mask)
+    return pa.array(values.astype(kind, copy=False), mask=mask)
 
 
 def day_lists(days):
@@ -570,7 +572,8 @@ def day_lists(days):
 def struct_lists(struct_type, parts, size):
     """(size,) Arrow list of structs: rows of all parts grouped by their product, in order."""
     product = np.concatenate([part["product"] for part in parts])
-    order = np.argsort(product, kind="stable")
+    # NumPy sorts numbers of two bytes several times faster.
+    order = np.argsort(product.astype(np.uint16) if size <= 2**16 else product, kind="stable")
     arrays = []
     for field in struct_type:
         values = [part[field.name] for part in parts]
