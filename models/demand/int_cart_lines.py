@@ -577,8 +577,40 @@ def groups_from(read, is_simulated_traffic, shape, planned_units):
     return groups
 
 
+def split_groups(batches):
+    """Regroup a stream of Arrow batches into one Arrow table per location and month.
+
+    Raises ValueError when stream_position does not count from 1 in each of them: an engine that
+    reorders must not go unnoticed.
+    """
+    pending, last_key, last_position = [], None, 0
+    for batch in batches:
+        location, month, position = (
+            np.asarray(batch.column(name)).astype(np.int64)
+            for name in ("location_key", "month_key", "stream_position")
+        )
+        if not len(position):
+            continue
+        key = location * 1_000_000 + month
+        goes_on = np.append(key[0] == last_key, key[1:] == key[:-1])
+        before = np.append(last_position, position[:-1])
+        if (position != np.where(goes_on, before + 1, 1)).any():
+            raise ValueError("rows of a group must arrive in the order of stream_position")
+        last_key, last_position = key[-1], position[-1]
+        cuts = np.flatnonzero(position == 1)
+        for start, stop in zip([0, *cuts], [*cuts, len(position)], strict=True):
+            if position[start] == 1 and pending:
+                yield pa.Table.from_batches(pending)
+                pending = []
+            if start < stop:
+                pending.append(batch.slice(start, stop - start))
+    if pending:
+        yield pa.Table.from_batches(pending)
+
+
 def model(dbt, session):
     """One row per cart line (OUTPUT_SCHEMA and cart_id)."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     seeds = {
@@ -709,7 +741,15 @@ def model(dbt, session):
         .join(products, "product_key")
         .join(promotion_days, ["product_key", "channel_group", "month_key"], "left")
     )
-    lines = plan.groupBy("location_key", "month_key").applyInArrow(one_group, OUTPUT_DDL)
+    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
+    group = Window.partitionBy("location_key", "month_key").orderBy("product_key")
+    stream = plan.withColumn("stream_position", F.row_number().over(group))
+    lines = stream.mapInArrow(
+        lambda batches: (
+            batch for table in split_groups(batches) for batch in one_group(table).to_batches()
+        ),
+        OUTPUT_DDL,
+    )
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")
     first, *others = OUTPUT_SCHEMA.names

@@ -349,3 +349,38 @@ def test_segment_shares_follow_the_price_tiers(demand):
         np.array([0, 0, 1]), np.array([1.0, 2.0, 1.0]), preference, np.array([0.5, 0.5])
     )
     assert shares == pytest.approx([0.5 * 0.75 + 0.5 * 0.6, 0.5 * 0.25 + 0.5 * 0.4])
+
+
+def make_stream(batch_rows):
+    """Batches of three groups of 4, 1 and 5 rows."""
+    sizes = {(1, 202511): 4, (1, 202512): 1, (2, 202511): 5}
+    rows = [
+        {"location_key": location, "month_key": month, "stream_position": n, "product_key": n}
+        for (location, month), size in sizes.items()
+        for n in range(1, size + 1)
+    ]
+    return pa.Table.from_pylist(rows).to_batches(batch_rows)
+
+
+@pytest.mark.parametrize("batch_rows", range(1, 11))
+def test_stream_is_split_into_groups(demand, batch_rows):
+    groups = list(demand.split_groups(iter(make_stream(batch_rows))))
+    assert [group["product_key"].to_pylist() for group in groups] == [
+        [1, 2, 3, 4],
+        [1],
+        [1, 2, 3, 4, 5],
+    ]
+
+
+# Of the last row of a group the stream does not know.
+@pytest.mark.parametrize("lost", [0, 1, 2, 5, 6, 7, 8])
+def test_incomplete_stream_is_refused(demand, lost):
+    batches = make_stream(1)
+    del batches[lost]
+    with pytest.raises(ValueError, match="must arrive"):
+        list(demand.split_groups(iter(batches)))
+
+
+def test_unsorted_stream_is_refused(demand):
+    with pytest.raises(ValueError, match="must arrive"):
+        list(demand.split_groups(iter(make_stream(1)[::-1])))
