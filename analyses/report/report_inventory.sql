@@ -1,5 +1,6 @@
 -- What does a stock history look like: of a fast mover that runs out now and then, in a store and
 -- online, and of a product in a store that loses most to a long stockout?
+{% set position = "cast(product_key as bigint) * 10000 + location_key" %}
 with
 
 sales as (
@@ -171,6 +172,18 @@ chosen as (
 
 ),
 
+-- One row, with which millions of days are compared as they are read; for a join the engine would
+-- keep them all until the examples are chosen.
+chosen_positions as (
+
+    select
+        max(if(example = 'store', {{ position }}, null)) as store_position,
+        max(if(example = 'online', {{ position }}, null)) as online_position,
+        max(if(example = 'stockout', {{ position }}, null)) as stockout_position
+    from chosen
+
+),
+
 -- Stacked, so that the examples are chosen once and each table is read once.
 changes as (
 
@@ -234,26 +247,42 @@ changes as (
 
 ),
 
+chosen_changes as (
+
+    select
+        case {{ position }}
+            when chosen_positions.store_position then 'store'
+            when chosen_positions.online_position then 'online'
+            else 'stockout'
+        end as example,
+        changes.*
+    from chosen_positions
+    cross join changes
+    where
+        {{ position }} in (
+            chosen_positions.store_position,
+            chosen_positions.online_position,
+            chosen_positions.stockout_position
+        )
+
+),
+
 days as (
 
     select
-        chosen.example,
-        chosen.product_key,
-        chosen.location_key,
-        changes.date_key,
-        max(changes.quantity_available) as quantity_available,
-        max(changes.quantity_in_transit) as quantity_in_transit,
-        bool_or(changes.is_stockout) as is_stockout,
-        sum(changes.units_received) as units_received,
-        sum(changes.units_returned) as units_returned,
-        sum(changes.units_sold) as units_sold,
-        sum(changes.units_lost) as units_lost
-    from chosen
-    inner join changes
-        on
-            chosen.product_key = changes.product_key
-            and chosen.location_key = changes.location_key
-    group by chosen.example, chosen.product_key, chosen.location_key, changes.date_key
+        example,
+        product_key,
+        location_key,
+        date_key,
+        max(quantity_available) as quantity_available,
+        max(quantity_in_transit) as quantity_in_transit,
+        bool_or(is_stockout) as is_stockout,
+        sum(units_received) as units_received,
+        sum(units_returned) as units_returned,
+        sum(units_sold) as units_sold,
+        sum(units_lost) as units_lost
+    from chosen_changes
+    group by example, product_key, location_key, date_key
 
 )
 
