@@ -342,6 +342,7 @@ CASES += [
     (None, "unique_in_group", {"value": "cast(low as int)", "group_by": ["grp"]}, True),
     (None, "unique_in_group", {"value": "sort", "group_by": ["name"]}, True),
     (None, "unique_in_group", {"value": "sort", "group_by": ["grp"]}, False),
+    (None, "unique_in_group", {"value": "size", "group_by": ["sort"]}, False),
 ]
 
 

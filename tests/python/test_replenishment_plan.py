@@ -115,6 +115,17 @@ def test_long_run_shares_do_not_change_at_a_review(replenishment, start, stay):
     assert replenishment.after_review(shares, start, stay) == pytest.approx(shares, abs=1e-12)
 
 
+def test_share_bought_counts_carts_of_every_size(warehouse):
+    """Units of a line are kept when no other line of its cart is low, else two thirds of them."""
+    selling = replace(
+        warehouse.selling, share_bought_if_low=2 / 3, other_lines={0: 0.2, 1: 0.5, 3: 0.3}
+    )
+    kept = 0.2 + 0.5 * 0.6 + 0.3 * 0.6**3
+    assert selling.share_bought(0.4) == pytest.approx(kept + (1 - kept) * 2 / 3, abs=5e-5)
+    assert selling.share_bought(0.0) == 1
+    assert selling.share_bought(1.0) == pytest.approx(0.2 + 0.8 * 2 / 3, abs=5e-5)
+
+
 def test_stronger_outages_begin_more_often_then_last_longer(store):
     schedule = store.schedule
     stay = math.exp(-14 / 45)
