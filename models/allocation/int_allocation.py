@@ -3,7 +3,7 @@
 All randomness is drawn upstream, so this model is a pure function of its inputs. The inputs of a
 location arrive as one stream sorted by month, so memory does not grow with the horizon: first the
 month's replenishment plan, then its stock adjustments, then its cart lines. The state is carried
-from day to day; each finished month is emitted as one row per product with arrays.
+from day to day; each finished month is emitted as flat rows of four kinds (see RECORDS).
 
 Inside a day, P is the number of products and L the number of cart lines of the location. Quantities
 are units (int64 arrays while playing, INT when emitted); days are counted from 1970-01-01.
@@ -27,6 +27,9 @@ PLAN_FIELDS = {
     "order_up_to_level": np.int32,
     "opening_available": np.int32,
     "opening_in_transit": np.int32,
+    "planned_daily_demand": np.float64,
+    "reorder_point": np.int32,
+    "reorder_quantity": np.int32,
 }
 ADJUSTMENT_FIELDS = {
     "product_key": np.int32,
@@ -68,8 +71,9 @@ SMALL_FIELDS = (
     "time_key",
     "device_number",
 )
-# What the simulation does not need itself: published with a line or a cart, so that nobody has to
-# join the lines again.
+# What the simulation does not need itself: published with a day, a line or a cart, so that nobody
+# has to join the plan or the lines again.
+CARRIED_BY_DAY = ("planned_daily_demand", "reorder_point", "reorder_quantity")
 CARRIED_BY_LINE = (
     "cart_line_id",
     "cart_number",
@@ -93,89 +97,88 @@ CARRIED_BY_CART = (
     "base_abandonment_rate",
 )
 
-DAY_TYPE = pa.struct(
-    [
-        ("date_key", pa.int32()),
-        ("quantity_available", pa.int32()),
-        ("quantity_reserved", pa.int32()),
-        ("quantity_damaged", pa.int32()),
-        ("quantity_in_transit", pa.int32()),
-        ("stockout_duration_days", pa.int32()),
-        ("last_receipt_date", pa.date32()),
-    ]
-)
-OUTCOME_TYPE = pa.struct(
-    [
-        ("cart_line_id", pa.int64()),
-        ("cart_number", pa.int64()),
-        ("attempt", pa.int32()),
-        ("date_key", pa.int32()),
-        ("customer_key", pa.int32()),
-        ("channel_key", pa.int32()),
-        ("time_key", pa.int32()),
-        ("promotion_key", pa.int32()),
-        ("is_digital", pa.bool_()),
-        ("quantity_requested", pa.int32()),
-        ("price_cents", pa.int32()),
-        ("discount_cents", pa.int32()),
-        ("return_lag_days", pa.int32()),
-        ("restock_delay_days", pa.int32()),
-        ("opening_available", pa.int32()),
-        ("inventory_constrained_items", pa.int32()),
-        ("low_inventory_trigger", pa.bool_()),
-        ("capacity_exceeded_trigger", pa.bool_()),
-        ("is_abandoned", pa.bool_()),
-        ("inventory_at_purchase", pa.int32()),
-        ("quantity_allocated", pa.int32()),
-    ]
-)
-CART_TYPE = pa.struct(
-    [
-        ("cart_number", pa.int64()),
-        ("attempt", pa.int32()),
-        ("first_cart_line_id", pa.int64()),
-        ("date_key", pa.int32()),
-        ("customer_key", pa.int32()),
-        ("channel_key", pa.int32()),
-        ("time_key", pa.int32()),
-        ("device_number", pa.int32()),
-        ("is_digital", pa.bool_()),
-        ("base_abandonment_rate", pa.float64()),
-        ("inventory_constrained_items", pa.int32()),
-        ("low_inventory_trigger", pa.bool_()),
-        ("capacity_exceeded_trigger", pa.bool_()),
-        ("is_abandoned", pa.bool_()),
-        ("is_inventory_caused", pa.bool_()),
-        ("is_recovery_due", pa.bool_()),
-        ("items_count", pa.int32()),
-        ("units_requested", pa.int32()),
-        ("units_allocated", pa.int32()),
-        ("value_cents", pa.int64()),
-        ("order_cents", pa.int64()),
-    ]
-)
-EVENT_TYPE = pa.struct(
-    [
-        ("date_key", pa.int32()),
-        ("event_type", pa.string()),
-        ("quantity", pa.int32()),
-        ("reference_date_key", pa.int32()),
-    ]
-)
+# The kinds of rows that leave the model, each with its fields beside location, product and date.
+# Flat, with NULL in the fields of the other kinds: arrays of structs cost more to write and several
+# times as much to read.
+STOCK_DAY, LINE_OUTCOME = "stock_day", "line_outcome"
+CART_OUTCOME, STOCK_EVENT = "cart_outcome", "stock_event"
+RECORDS = {
+    STOCK_DAY: {
+        "planned_daily_demand": pa.float64(),
+        "reorder_point": pa.int32(),
+        "reorder_quantity": pa.int32(),
+        "quantity_available": pa.int32(),
+        "quantity_reserved": pa.int32(),
+        "quantity_damaged": pa.int32(),
+        "quantity_in_transit": pa.int32(),
+        "stockout_duration_days": pa.int32(),
+        "last_receipt_date": pa.date32(),
+    },
+    LINE_OUTCOME: {
+        "cart_line_id": pa.int64(),
+        "cart_number": pa.int64(),
+        "attempt": pa.int32(),
+        "customer_key": pa.int32(),
+        "channel_key": pa.int32(),
+        "time_key": pa.int32(),
+        "promotion_key": pa.int32(),
+        "is_digital": pa.bool_(),
+        "quantity_requested": pa.int32(),
+        "price_cents": pa.int32(),
+        "discount_cents": pa.int32(),
+        "return_lag_days": pa.int32(),
+        "restock_delay_days": pa.int32(),
+        "opening_available": pa.int32(),
+        "inventory_constrained_items": pa.int32(),
+        "low_inventory_trigger": pa.bool_(),
+        "capacity_exceeded_trigger": pa.bool_(),
+        "is_abandoned": pa.bool_(),
+        "inventory_at_purchase": pa.int32(),
+        "quantity_allocated": pa.int32(),
+    },
+    CART_OUTCOME: {
+        "cart_number": pa.int64(),
+        "attempt": pa.int32(),
+        "first_cart_line_id": pa.int64(),
+        "customer_key": pa.int32(),
+        "channel_key": pa.int32(),
+        "time_key": pa.int32(),
+        "device_number": pa.int32(),
+        "is_digital": pa.bool_(),
+        "base_abandonment_rate": pa.float64(),
+        "inventory_constrained_items": pa.int32(),
+        "low_inventory_trigger": pa.bool_(),
+        "capacity_exceeded_trigger": pa.bool_(),
+        "is_abandoned": pa.bool_(),
+        "is_inventory_caused": pa.bool_(),
+        "is_recovery_due": pa.bool_(),
+        "items_count": pa.int32(),
+        "units_requested": pa.int32(),
+        "units_allocated": pa.int32(),
+        "value_cents": pa.int64(),
+        "order_cents": pa.int64(),
+    },
+    STOCK_EVENT: {
+        "event_type": pa.string(),
+        "quantity": pa.int32(),
+        "reference_date_key": pa.int32(),
+    },
+}
 EVENT_NAMES = pa.array(["order", "failed_order", "receipt", "shrinkage", "damage", "write_off"])
 ORDER, FAILED_ORDER, RECEIPT, SHRINKAGE, DAMAGE, WRITE_OFF = range(len(EVENT_NAMES))
 
 OUTPUT_SCHEMA = pa.schema(
-    [
-        ("location_key", pa.int32()),
-        ("product_key", pa.int32()),
-        ("month_key", pa.int32()),
-        ("stock_days", pa.list_(DAY_TYPE)),
-        ("line_outcomes", pa.list_(OUTCOME_TYPE)),
-        ("cart_outcomes", pa.list_(CART_TYPE)),
-        ("stock_events", pa.list_(EVENT_TYPE)),
-    ]
+    {
+        "record_kind": pa.string(),
+        "location_key": pa.int32(),
+        "product_key": pa.int32(),
+        "date_key": pa.int32(),
+    }
+    | {name: kind for fields in RECORDS.values() for name, kind in fields.items()}
 )
+BATCH_ROWS = 65_536
+# Shared by all batches that leave.
+NULLS = {field.type: pa.nulls(BATCH_ROWS, field.type) for field in OUTPUT_SCHEMA}
 
 
 def spark_ddl(schema):
@@ -189,14 +192,7 @@ def spark_ddl(schema):
         pa.date32(): "date",
     }
 
-    def spark_type(kind):
-        if pa.types.is_list(kind):
-            return f"array<{spark_type(kind.value_type)}>"
-        if pa.types.is_struct(kind):
-            return f"struct<{', '.join(f'{x.name}: {spark_type(x.type)}' for x in kind)}>"
-        return names[kind]
-
-    return ", ".join(f"{field.name} {spark_type(field.type)}" for field in schema)
+    return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
 @dataclass(frozen=True)
@@ -269,14 +265,14 @@ def allocate(product, requested, draw, line_id, opening):
     return left, np.minimum(left, requested)
 
 
-def concat_lines(parts):
-    """One dict of arrays from several with the same names."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def empty_part(struct_type):
-    """Zero rows of a struct type with their product index, so that a quiet month has columns."""
-    return {name: np.zeros(0, np.int64) for name in ("product", *(f.name for f in struct_type))}
+def concat(parts):
+    """One dict of arrays from several with the same names; an array is masked if any part is."""
+    joined = {}
+    for name in parts[0]:
+        values = [part[name] for part in parts]
+        masked = any(np.ma.isMaskedArray(value) for value in values)
+        joined[name] = np.ma.concatenate(values) if masked else np.concatenate(values)
+    return joined
 
 
 class LocationSimulator:
@@ -311,14 +307,12 @@ class LocationSimulator:
 
         plan, adjustments, lines: dicts of arrays; lines must be sorted by date_key.
         failed_orders: (P, 32) booleans, by day of the month: the supplier fails that day's order.
-        Returns lists of dicts of arrays for DAY_TYPE, OUTCOME_TYPE, CART_TYPE and EVENT_TYPE; every
-        dict also has the product's index (of a cart's first line), except the days, whose arrays
-        have one element per product.
+        Returns lists of dicts of arrays: days, line outcomes, cart outcomes, stock events. Every
+        dict has the fields of its kind of RECORDS (of a day: without CARRIED_BY_DAY), the day and
+        the product's index (of a cart: of its first line). Those of a day have an element for each
+        product.
         """
-        self.history = []
-        self.outcomes = [empty_part(OUTCOME_TYPE)]
-        self.carts = [empty_part(CART_TYPE)]
-        self.events = [empty_part(EVENT_TYPE)]
+        self.history, self.outcomes, self.carts, self.events = [], [], [], []
         month_key = int(plan["month_key"])
         next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
         month_start, next_start = day_numbers([month_key * 100 + 1, next_month_key * 100 + 1])
@@ -357,7 +351,7 @@ class LocationSimulator:
         opening = self.available.copy()
 
         if day in self.due_recoveries:
-            lines = concat_lines([lines, *self.due_recoveries.pop(day)])
+            lines = concat([lines, *self.due_recoveries.pop(day)])
         if len(lines["cart_line_id"]):
             self.serve(day, lines, opening, bool(self.calendar.is_peak[at]))
 
@@ -516,6 +510,7 @@ class LocationSimulator:
         self.stockout_days = np.where(self.available == 0, self.stockout_days + 1, 0)
         self.history.append(
             {
+                "product": self.all_products,
                 "date_key": np.full(len(self.available), day),
                 "quantity_available": self.available.astype(np.int32),
                 "quantity_reserved": self.reserved.astype(np.int32),
@@ -536,67 +531,49 @@ class LocationSimulator:
         self.record_event(day, FAILED_ORDER, self.all_products, wanted - accepted)
 
 
-def list_array(values, counts):
-    """Arrow list array of consecutive runs of `values`, one run of counts[i] elements per row."""
-    offsets = np.zeros(len(counts) + 1, np.int32)
-    np.cumsum(counts, out=offsets[1:])
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
-
-
-def arrow_array(values, field):
-    """Arrow array of a struct's field; masked elements become NULL, day numbers become keys."""
-    if field.name == "event_type":
+def arrow_array(values, name, kind):
+    """Arrow array of a column; masked elements become NULL, day numbers become keys or dates."""
+    if name == "event_type":
         return EVENT_NAMES.take(pa.array(values))
     mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
     values = np.ma.getdata(values)
-    if field.name.endswith("date_key"):
-        first = values.min() if len(values) else 0
-        values = date_keys(np.arange(first, values.max(initial=first) + 1))[values - first]
-    if pa.types.is_date(field.type):
-        return pa.array(values.astype(np.int32), mask=values < 0).cast(field.type)
-    kind = np.bool_ if pa.types.is_boolean(field.type) else field.type.to_pandas_dtype()
-    return pa.array(values.astype(kind, copy=False), mask=mask)
+    if name.endswith("date_key"):
+        first = values.min()
+        values = date_keys(np.arange(first, values.max() + 1))[values - first]
+    if pa.types.is_date(kind):
+        return pa.array(values.astype(np.int32), mask=values < 0).cast(kind)
+    number = np.bool_ if pa.types.is_boolean(kind) else kind.to_pandas_dtype()
+    return pa.array(values.astype(number, copy=False), mask=mask)
 
 
-def day_lists(days):
-    """Arrow list of one struct per day for each product, from one dict of (P,) arrays per day."""
-    size = len(days[0]["quantity_available"])
-    arrays = [
-        arrow_array(np.array([day[field.name] for day in days]).T.ravel(), field)
-        for field in DAY_TYPE
-    ]
-    structs = pa.StructArray.from_arrays(arrays, fields=list(DAY_TYPE))
-    return list_array(structs, np.full(size, len(days)))
+def stock_days(history, plan):
+    """One dict of arrays from those of the month's days: product by product, with its plan."""
+    days = {name: np.array([day[name] for day in history]).T.ravel() for name in history[0]}
+    return days | {name: np.repeat(plan[name], len(history)) for name in CARRIED_BY_DAY}
 
 
-def struct_lists(struct_type, parts, size):
-    """(size,) Arrow list of structs: rows of all parts grouped by their product, in order."""
-    product = np.concatenate([part["product"] for part in parts])
-    # NumPy sorts numbers of two bytes several times faster.
-    order = np.argsort(product.astype(np.uint16) if size <= 2**16 else product, kind="stable")
-    arrays = []
-    for field in struct_type:
-        values = [part[field.name] for part in parts]
-        masked = any(np.ma.isMaskedArray(value) for value in values)
-        joined = np.ma.concatenate(values) if masked else np.concatenate(values)
-        arrays.append(arrow_array(joined[order], field))
-    structs = pa.StructArray.from_arrays(arrays, fields=list(struct_type))
-    return list_array(structs, np.bincount(product, minlength=size))
+def record_batches(record_kind, location_key, product_key, rows):
+    """Arrow record batches (OUTPUT_SCHEMA) of rows of one kind.
 
-
-def month_batch(location_key, month_key, product_key, history, outcomes, carts, events):
-    """One Arrow row per product with the month's arrays (see OUTPUT_SCHEMA)."""
-    size = len(product_key)
-    columns = [
-        pa.array(np.full(size, location_key, np.int32)),
-        pa.array(product_key),
-        pa.array(np.full(size, month_key, np.int32)),
-        day_lists(history),
-        struct_lists(OUTCOME_TYPE, outcomes, size),
-        struct_lists(CART_TYPE, carts, size),
-        struct_lists(EVENT_TYPE, events, size),
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=OUTPUT_SCHEMA)
+    rows: dict of (N,) arrays: the fields of the kind in RECORDS, `date_key` as day numbers, and
+    `product`, an index into product_key.
+    """
+    size = len(rows["product"])
+    columns = {
+        "record_kind": pa.repeat(record_kind, size),
+        "location_key": pa.repeat(pa.scalar(location_key, pa.int32()), size),
+        "product_key": pa.array(product_key[rows["product"]]),
+    }
+    for name, kind in {"date_key": pa.int32(), **RECORDS[record_kind]}.items():
+        columns[name] = arrow_array(rows[name], name, kind)
+    for start in range(0, size, BATCH_ROWS):
+        arrays = [
+            columns[field.name].slice(start, BATCH_ROWS)
+            if field.name in columns
+            else NULLS[field.type].slice(0, size - start)
+            for field in OUTPUT_SCHEMA
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
 def numpy_columns(table, fields):
@@ -610,7 +587,7 @@ def numpy_columns(table, fields):
 
 
 def unpacked(lists, fields):
-    """Arrow table of the fields that lists of whole numbers begin with; `rest`: what follows."""
+    """Arrow table of the fields that lists of numbers begin with; `rest`: what follows."""
     columns = {name: pc.list_element(lists, n) for n, name in enumerate(fields)}
     return pa.table(columns | {"rest": pc.list_slice(lists, len(fields))})
 
@@ -620,7 +597,7 @@ def failed_order_matrix(days_of_month):
     lists = days_of_month.combine_chunks()
     failed = np.zeros((len(lists), 32), dtype=bool)
     rows = np.repeat(np.arange(len(lists)), lists.value_lengths().fill_null(0).to_numpy())
-    failed[rows, lists.flatten().to_numpy()] = True
+    failed[rows, lists.flatten().to_numpy().astype(np.int64)] = True
     return failed
 
 
@@ -658,10 +635,11 @@ def split_months(batches):
 
 
 def simulate(batches, calendars, rules):
-    """Arrow record batches of the input stream -> one record batch per location and month.
+    """Arrow record batches of the input stream -> record batches of OUTPUT_SCHEMA.
 
     calendars: dict of location_key -> Calendar. The rows of a location must come in the order of
-    stream_position: by month, stream_kind, date and product or line (see model).
+    stream_position: by month, stream_kind, date and product or line (see model). They leave by
+    location and month, and in a month by kind.
     """
     simulator, playing = None, None
     for (location_key, month_key), table in split_months(batches):
@@ -674,17 +652,24 @@ def simulate(batches, calendars, rules):
             simulator = LocationSimulator(plan, calendars[location_key], rules)
             playing = location_key
         plan["month_key"] = month_key
-        played = simulator.play_month(
+        history, *parts = simulator.play_month(
             plan,
             failed_order_matrix(plan_rows["rest"]),
             numpy_columns(adjustments, ADJUSTMENT_FIELDS),
             numpy_columns(table.slice(cuts[1]), LINE_FIELDS),
         )
-        yield month_batch(location_key, month_key, simulator.product_key, *played)
+        records = {STOCK_DAY: stock_days(history, plan)}
+        for record_kind, played in zip(
+            (LINE_OUTCOME, CART_OUTCOME, STOCK_EVENT), parts, strict=True
+        ):
+            if played:
+                records[record_kind] = concat(played)
+        for record_kind, rows in records.items():
+            yield from record_batches(record_kind, location_key, simulator.product_key, rows)
 
 
 def model(dbt, session):
-    """One row per product, location and month with arrays (OUTPUT_SCHEMA)."""
+    """Days, line outcomes, cart outcomes and stock events (OUTPUT_SCHEMA)."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -722,11 +707,11 @@ def model(dbt, session):
     )
     stream = None
     for kind, packed_fields, date_key, order, rows in sources:
-        packed = f"array({', '.join(f'cast({name} as int)' for name in packed_fields)})"
+        packed = f"array({', '.join(f'cast({name} as double)' for name in packed_fields)})"
         if kind == PLAN:
-            packed = f"concat({packed}, failed_order_days)"
+            packed = f"concat({packed}, cast(failed_order_days as array<double>))"
         columns = {"stream_kind": str(kind), "location_key": "location_key"}
-        columns["packed"] = "cast(null as array<int>)" if kind == CART_LINE else packed
+        columns["packed"] = "cast(null as array<double>)" if kind == CART_LINE else packed
         for name, spark_type in line_columns.items():
             columns[name] = f"cast({name if kind == CART_LINE else 'null'} as {spark_type})"
         columns |= {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}

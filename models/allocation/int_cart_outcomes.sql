@@ -6,16 +6,6 @@ allocation as (
 
 ),
 
-unfolded as (
-
-    select
-        location_key,
-        -- One column for each field of the struct.
-        inline(cart_outcomes) -- noqa: AL03
-    from allocation
-
-),
-
 final as (
 
     select
@@ -41,7 +31,8 @@ final as (
         units_allocated,
         value_cents,
         order_cents
-    from unfolded
+    from allocation
+    where record_kind = 'cart_outcome'
 
 )
 

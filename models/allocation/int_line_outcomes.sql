@@ -6,17 +6,6 @@ allocation as (
 
 ),
 
-unfolded as (
-
-    select
-        location_key,
-        product_key,
-        -- One column for each field of the struct.
-        inline(line_outcomes) -- noqa: AL03
-    from allocation
-
-),
-
 final as (
 
     select
@@ -43,7 +32,8 @@ final as (
         discount_cents,
         return_lag_days,
         restock_delay_days
-    from unfolded
+    from allocation
+    where record_kind = 'line_outcome'
 
 )
 

@@ -6,17 +6,6 @@ allocation as (
 
 ),
 
-unfolded as (
-
-    select
-        location_key,
-        product_key,
-        -- One column for each field of the struct.
-        inline(stock_events) -- noqa: AL03
-    from allocation
-
-),
-
 final as (
 
     select
@@ -26,7 +15,8 @@ final as (
         event_type,
         quantity,
         reference_date_key
-    from unfolded
+    from allocation
+    where record_kind = 'stock_event'
 
 )
 

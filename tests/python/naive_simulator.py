@@ -8,7 +8,9 @@ location.
 from collections import defaultdict
 from datetime import date, timedelta
 
+CARRIED_BY_DAY = ("planned_daily_demand", "reorder_point", "reorder_quantity")
 CARRIED_BY_LINE = (
+    "product_key",
     "cart_number",
     "customer_key",
     "channel_key",
@@ -189,7 +191,8 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
         # 8 snapshot
         for product in available:
             stockout_days[product] = stockout_days[product] + 1 if available[product] == 0 else 0
-            snapshots[product, date_key] = {
+            planned = plan_of[product, date_key // 100]
+            snapshots[product, date_key] = {name: planned[name] for name in CARRIED_BY_DAY} | {
                 "quantity_available": available[product],
                 "quantity_reserved": reserved[product],
                 "quantity_damaged": damaged[product],

@@ -44,6 +44,9 @@ def make_plan(start, days, products, level=8, opening=5, in_transit=0, failed=()
             "order_up_to_level": level,
             "opening_available": opening,
             "opening_in_transit": in_transit,
+            "planned_daily_demand": month % 100 / product,
+            "reorder_point": month % 100 + product,
+            "reorder_quantity": 2 * product,
             "failed_order_days": [to_date(k).day for k in failed if k // 100 == month],
         }
         for month in months
@@ -84,7 +87,8 @@ def stream(allocation, plan, adjustments, lines, batch_rows=7):
             "stream_kind": allocation.PLAN,
             "date_key": row["month_key"] * 100,
             "cart_line_id": row["product_key"],
-            "packed": [row[name] for name in allocation.PLAN_FIELDS] + row["failed_order_days"],
+            "packed": [float(row[name]) for name in allocation.PLAN_FIELDS]
+            + [float(day) for day in row["failed_order_days"]],
         }
         for row in plan
     ]
@@ -93,7 +97,7 @@ def stream(allocation, plan, adjustments, lines, batch_rows=7):
             "stream_kind": allocation.ADJUSTMENT,
             "date_key": row["date_key"] // 100 * 100,
             "cart_line_id": row["date_key"],
-            "packed": [int(row[name]) for name in allocation.ADJUSTMENT_FIELDS],
+            "packed": [float(row[name]) for name in allocation.ADJUSTMENT_FIELDS],
         }
         for row in adjustments
     ]
@@ -101,7 +105,7 @@ def stream(allocation, plan, adjustments, lines, batch_rows=7):
     rows.sort(
         key=lambda r: (r["date_key"] // 100, r["stream_kind"], r["date_key"], r["cart_line_id"])
     )
-    types = {"packed": pa.list_(pa.int32()), "stream_kind": pa.int32()}
+    types = {"packed": pa.list_(pa.float64()), "stream_kind": pa.int32()}
     types |= dict.fromkeys(("location_key", "stream_position"), pa.int32())
     types |= {name: pa.from_numpy_dtype(kind) for name, kind in allocation.LINE_FIELDS.items()}
     types |= dict.fromkeys(allocation.SMALL_FIELDS, pa.int16())
@@ -126,29 +130,25 @@ def play(allocation, calendar, plan, adjustments, lines, rules):
     rows = pa.Table.from_batches(emitted, schema=allocation.OUTPUT_SCHEMA).to_pylist()
     outcomes, carts, snapshots, events = {}, {}, {}, []
     for row in rows:
-        for line in row["line_outcomes"]:
-            key = line.pop("cart_line_id"), line.pop("attempt")
-            assert key not in outcomes
-            outcomes[key] = line
-        for cart in row["cart_outcomes"]:
-            key = cart.pop("cart_number"), cart.pop("attempt")
-            assert key not in carts
-            carts[key] = cart
-        for day in row["stock_days"]:
-            key = row["product_key"], day.pop("date_key")
-            assert key not in snapshots
-            received = day.pop("last_receipt_date")
-            snapshots[key] = day | {"last_receipt_date_key": received and to_key(received)}
-        events += [
-            (
-                row["product_key"],
-                event["date_key"],
-                event["event_type"],
-                event["quantity"],
-                event["reference_date_key"],
-            )
-            for event in row["stock_events"]
-        ]
+        record_kind, product = row["record_kind"], row["product_key"]
+        assert row["location_key"] == LOCATION
+        fields = {name: row[name] for name in ("date_key", *allocation.RECORDS[record_kind])}
+        beside = row.keys() - fields - {"record_kind", "location_key", "product_key"}
+        assert all(row[name] is None for name in beside)
+        if record_kind == allocation.LINE_OUTCOME:
+            found, key = outcomes, (fields.pop("cart_line_id"), fields.pop("attempt"))
+            fields["product_key"] = product
+        elif record_kind == allocation.CART_OUTCOME:
+            found, key = carts, (fields.pop("cart_number"), fields.pop("attempt"))
+        elif record_kind == allocation.STOCK_DAY:
+            found, key = snapshots, (product, fields.pop("date_key"))
+            received = fields.pop("last_receipt_date")
+            fields["last_receipt_date_key"] = received and to_key(received)
+        else:
+            events.append((product, *fields.values()))
+            continue
+        assert key not in found
+        found[key] = fields
     return outcomes, carts, snapshots, events
 
 
