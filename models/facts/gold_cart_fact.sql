@@ -82,4 +82,5 @@ final as (
 
 )
 
-select * from final
+-- After the joins: the one with customers moves the rows of a range between tasks.
+{{ in_date_ranges('final', 2.1) }}

@@ -2,14 +2,15 @@ with
 
 sales_fact as (
 
-    select * from {{ ref('gold_sales_fact') }}
+    {{ in_date_ranges(ref('gold_sales_fact'), 4) }}
 
 ),
 
 stock_events as (
 
-    select * from {{ ref('int_stock_events') }}
-    where event_type in ('receipt', 'shrinkage', 'write_off')
+    {{ in_date_ranges(
+        ref('int_stock_events'), 4, "event_type in ('receipt', 'shrinkage', 'write_off')"
+    ) }}
 
 ),
 

@@ -2,8 +2,7 @@ with
 
 outcomes as (
 
-    select * from {{ ref('int_line_outcomes') }}
-    where quantity_allocated > 0
+    {{ in_date_ranges(ref('int_line_outcomes'), 7, 'quantity_allocated > 0') }}
 
 ),
 

@@ -1,0 +1,95 @@
+"""How large tables lie in their files: a filter on a month skips files by the Delta log."""
+
+import datetime
+from types import SimpleNamespace
+
+import jinja2
+import pyarrow as pa
+import pytest
+import yaml
+from dbt.adapters.embedded.engines import start_engine
+from dbt.adapters.embedded.warehouse import Warehouse
+from deltalake import DeltaTable
+from support import ROOT, SCHEMA, TINY_VARS, content, read_delta, run_dbt
+
+MACRO_FILE = ROOT / "macros" / "in_date_ranges.sql"
+DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+TABLES = ("gold_sales_fact", "gold_inventory_movement_fact", "gold_cart_fact")
+# With so many products the models read their sources in ranges, whatever the tables hold.
+MANY_PRODUCTS = TINY_VARS | {"num_products": 1000000, "num_locations": 1000}
+
+
+def range_starts(bytes_per_position: float, target: str = "embedded", **variables) -> list[int]:
+    """Return what the macro `date_range_starts` returns."""
+    returned = []
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    module = environment.from_string(MACRO_FILE.read_text()).make_module(
+        {
+            "return": returned.append,
+            "var": (DEFAULTS | variables).__getitem__,
+            "modules": SimpleNamespace(datetime=datetime),
+            "target": SimpleNamespace(type=target),
+        }
+    )
+    module.date_range_starts(bytes_per_position)
+    return returned[0]
+
+
+def preset(name: str) -> dict:
+    """Return the variables of a preset."""
+    return yaml.safe_load((ROOT / "presets" / f"{name}.yml").read_text()) or {}
+
+
+@pytest.mark.parametrize("name", ["tiny", "small"])
+def test_small_tables_are_one_range(name):
+    assert range_starts(7, **preset(name)) == []
+
+
+def test_ranges_of_the_large_preset():
+    large = preset("large")
+    assert range_starts(2.1, **large) == [20250101]
+    assert range_starts(4, **large) == [20240901, 20250501]
+    assert range_starts(7, **large) == [20240501, 20241001, 20250301, 20250801]
+    assert range_starts(7, "databricks", **large) == []
+
+
+def test_ranges_are_of_whole_months_and_at_most_six():
+    many = {"num_products": 1000000, "num_locations": 1000}
+    assert range_starts(4, **many, start_date="2025-11-17", date_range_days=14) == []
+    assert range_starts(4, **many, start_date="2025-11-17", date_range_days=45) == [20251201]
+    ten_years = range_starts(4, **many, start_date="2020-01-01", date_range_days=3650)
+    assert ten_years == [20210901, 20230501, 20250101, 20260901, 20280501]
+
+
+@pytest.fixture(scope="module")
+def written(tiny_world, tmp_path_factory):
+    """Return a function that writes a table as a large world does, from the tiny tables."""
+    folder = tmp_path_factory.mktemp("layout")
+    run = run_dbt(
+        *("compile", "--select", *TABLES, "--vars", yaml.safe_dump(MANY_PRODUCTS)),
+        project=ROOT,
+        target=folder / "target",
+        env={"STOCKTRUE_WAREHOUSE": str(tiny_world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+    )
+    assert run.returncode == 0, run.output
+    session = start_engine("sail")
+    source = Warehouse(session, "sail", tiny_world.warehouse)
+    source.attach(SCHEMA)
+
+    def write(name: str) -> DeltaTable:
+        query = run.target / "compiled" / "stocktrue" / "models" / "facts" / f"{name}.sql"
+        source.storage.overwrite(session, session.sql(query.read_text()), folder / name)
+        return DeltaTable(folder / name)
+
+    return write
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_month_is_in_few_files(written, tiny_world, name):
+    """Returns of November lie with their sales, so that it is November's filter that counts."""
+    table = written(name)
+    files = pa.table(table.get_add_actions(flatten=True))
+    first_days = files["min.date_key"].to_pylist()
+    november = [day for day in first_days if day <= 20251130]
+    assert 0 < len(november) < len(first_days)
+    assert content(read_delta(table)) == content(tiny_world.table(name))
