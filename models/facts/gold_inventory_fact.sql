@@ -2,7 +2,7 @@ with
 
 allocation as (
 
-    select * from {{ ref('int_allocation') }}
+    {{ in_date_ranges(ref('int_allocation'), 4, "record_kind = 'stock_day'") }}
 
 ),
 
@@ -24,7 +24,6 @@ days as (
         *,
         quantity_available + quantity_reserved + quantity_damaged as quantity_on_hand
     from allocation
-    where record_kind = 'stock_day'
 
 ),
 

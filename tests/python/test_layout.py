@@ -14,7 +14,12 @@ from support import ROOT, SCHEMA, TINY_VARS, content, read_delta, run_dbt
 
 MACRO_FILE = ROOT / "macros" / "in_date_ranges.sql"
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
-TABLES = ("gold_sales_fact", "gold_inventory_movement_fact", "gold_cart_fact")
+TABLES = (
+    "gold_sales_fact",
+    "gold_inventory_fact",
+    "gold_inventory_movement_fact",
+    "gold_cart_fact",
+)
 # With so many products the models read their sources in ranges, whatever the tables hold.
 MANY_PRODUCTS = TINY_VARS | {"num_products": 1000000, "num_locations": 1000}
 
