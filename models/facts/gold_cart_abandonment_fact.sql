@@ -69,6 +69,8 @@ contents as (
 
     select
         cart_number,
+        -- A cart is abandoned once, so all these lines are of one day.
+        min(date_key) as date_key,
         min(opening_available) as lowest_opening_available,
         -- Value first, then the lowest key, in one number: several times faster than a struct.
         max(
@@ -90,43 +92,70 @@ days as (
         sum(count(*)) over (
             order by date_key rows between unbounded preceding and current row
         ) - count(*) as earlier_abandonments
-    from abandoned_carts
+    from contents
     group by date_key
 
 ),
 
-described as (
+-- Carts are numbered before they carry much: a sort copies every column of its rows.
+numbered as (
 
     select
-        abandoned_carts.*,
-        devices.device_type,
+        contents.cart_number,
+        contents.lowest_opening_available,
         cast(pmod(-contents.value_and_product, 10000000) as int) as product_key,
         days.earlier_abandonments
         + row_number() over (
-            partition by abandoned_carts.date_key order by abandoned_carts.cart_number
-        ) as abandonment_number,
+            partition by contents.date_key order by contents.cart_number
+        ) as abandonment_number
+    from days
+    inner join contents on days.date_key = contents.date_key
+
+),
+
+recovered as (
+
+    select
+        numbered.*,
         recoveries.date_key as recovery_date_key,
-        coalesce(recoveries.order_cents, 0) as recovery_cents,
+        coalesce(recoveries.order_cents, 0) as recovery_cents
+    from numbered
+    left join recoveries on numbered.cart_number = recoveries.cart_number
+
+),
+
+left_by_customers as (
+
+    select
+        abandoned_carts.*,
         customers.email_subscribe_flag,
-        case
-            when
-                not abandoned_carts.low_inventory_trigger
-                and not abandoned_carts.capacity_exceeded_trigger
-                then null
-            when contents.lowest_opening_available = 0 then 'out_of_stock'
-            else 'low_inventory'
-        end as inventory_reason,
-        choice_buckets.chosen as other_reason
+        devices.device_type
     from abandoned_carts
-    inner join contents on abandoned_carts.cart_number = contents.cart_number
-    inner join days on abandoned_carts.date_key = days.date_key
     inner join customers on abandoned_carts.customer_key = customers.customer_key
     inner join devices on abandoned_carts.device_number = devices.device_number
-    inner join choice_buckets
+
+),
+
+-- From here on the small side comes first, because the engine keeps the first side in memory.
+described as (
+
+    select
+        left_by_customers.*,
+        choice_buckets.chosen as other_reason
+    from choice_buckets
+    inner join left_by_customers
         on
-            {{ bucket('abandonment_reason', ['abandoned_carts.cart_number']) }}
-            = choice_buckets.bucket
-    left join recoveries on abandoned_carts.cart_number = recoveries.cart_number
+            choice_buckets.bucket
+            = {{ bucket('abandonment_reason', ['left_by_customers.cart_number']) }}
+
+),
+
+trigger_shares as (
+
+    select
+        max(if(suspected_reason = 'out_of_stock', trigger_share, null)) as out_of_stock_share,
+        max(if(suspected_reason = 'low_inventory', trigger_share, null)) as low_inventory_share
+    from reasons
 
 ),
 
@@ -134,44 +163,72 @@ suspected as (
 
     select
         described.*,
-        if(
-            coalesce(
-                {{ uniform('inventory_suspected', ['described.cart_number']) }}
-                < inventory_reasons.trigger_share,
-                false
-            ),
-            described.inventory_reason,
-            described.other_reason
-        ) as suspected_reason
-    from described
-    left join reasons as inventory_reasons
-        on described.inventory_reason = inventory_reasons.suspected_reason
+        recovered.product_key,
+        recovered.abandonment_number,
+        recovered.recovery_date_key,
+        recovered.recovery_cents,
+        case
+            when
+                (described.low_inventory_trigger or described.capacity_exceeded_trigger)
+                and {{ uniform('inventory_suspected', ['described.cart_number']) }}
+                < if(
+                    recovered.lowest_opening_available = 0,
+                    trigger_shares.out_of_stock_share,
+                    trigger_shares.low_inventory_share
+                )
+                then if(recovered.lowest_opening_available = 0, 'out_of_stock', 'low_inventory')
+            else described.other_reason
+        end as suspected_reason
+    from trigger_shares
+    cross join recovered
+    inner join described on recovered.cart_number = described.cart_number
+
+),
+
+staged_reasons as (
+
+    select
+        reasons.suspected_reason,
+        reasons.abandonment_stage,
+        stages.minutes_low,
+        stages.minutes_high
+    from reasons
+    inner join stages on reasons.abandonment_stage = stages.abandonment_stage
+
+),
+
+staged as (
+
+    select
+        suspected.*,
+        staged_reasons.abandonment_stage,
+        staged_reasons.minutes_low,
+        staged_reasons.minutes_high
+    from staged_reasons
+    inner join suspected on staged_reasons.suspected_reason = suspected.suspected_reason
 
 ),
 
 mailed as (
 
     select
-        suspected.*,
-        reasons.abandonment_stage,
-        stages.minutes_low
+        staged.*,
+        staged.minutes_low
         + cast(
-            {{ uniform('minutes_in_cart', ['suspected.cart_number']) }}
-            * {{ uniform('minutes_in_cart_again', ['suspected.cart_number']) }}
-            * (stages.minutes_high - stages.minutes_low + 1) as int
+            {{ uniform('minutes_in_cart', ['staged.cart_number']) }}
+            * {{ uniform('minutes_in_cart_again', ['staged.cart_number']) }}
+            * (staged.minutes_high - staged.minutes_low + 1) as int
         ) as minutes_in_cart,
-        suspected.email_subscribe_flag
-        and {{ uniform('recovery_email_sent', ['suspected.cart_number']) }}
+        staged.email_subscribe_flag
+        and {{ uniform('recovery_email_sent', ['staged.cart_number']) }}
         < recovery_emails.sent_share as is_sent,
-        {{ uniform('recovery_email_opened', ['suspected.cart_number']) }}
+        {{ uniform('recovery_email_opened', ['staged.cart_number']) }}
         < recovery_emails.opened_share as is_opened_if_sent,
-        {{ uniform('recovery_email_clicked', ['suspected.cart_number']) }}
+        {{ uniform('recovery_email_clicked', ['staged.cart_number']) }}
         < recovery_emails.clicked_share as is_clicked_if_opened
-    from suspected
-    inner join reasons on suspected.suspected_reason = reasons.suspected_reason
-    inner join stages on reasons.abandonment_stage = stages.abandonment_stage
     -- Known from the draws, so that mails do not change when more days are simulated.
-    inner join recovery_emails on suspected.is_recovery_due = recovery_emails.comes_back
+    from recovery_emails
+    inner join staged on recovery_emails.comes_back = staged.is_recovery_due
 
 ),
 
