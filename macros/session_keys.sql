@@ -72,9 +72,3 @@
         {%- endfor %}
     end + {{ bucket }}
 {%- endmacro %}
-
-
-{# Row of int_visitors as one number: a join on one number is cheaper than on two. #}
-{% macro visitor_key(location_key, visitor_position) -%}
-    cast({{ location_key }} as bigint) * 100000000 + {{ visitor_position }}
-{%- endmacro %}

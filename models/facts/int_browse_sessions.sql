@@ -30,6 +30,7 @@ visitor_counts as (
 
     select
         location_key,
+        min(visitor_number) as first_visitor_number,
         max(visitor_count) as visitor_count
     from visitors
     group by location_key
@@ -59,6 +60,7 @@ browse_counts as (
         first_attempts.channel_key,
         hours.hour,
         funnel.device_number,
+        visitor_counts.first_visitor_number,
         visitor_counts.visitor_count,
         cast(floor(
             first_attempts.cart_count
@@ -101,6 +103,7 @@ browse_numbers as (
         channel_key,
         device_number,
         hour,
+        first_visitor_number,
         visitor_count,
         {{ session_key(date_of_key('date_key'), 'location_key', 0, 'sessions_before') }}
             as session_key_before,
@@ -119,6 +122,7 @@ browse_draws as (
         channel_key,
         device_number,
         cast(hour * 100 + session_number % 4 * 15 as int) as time_key,
+        first_visitor_number,
         visitor_count,
         {{ uniform('visitor', ['session_key_before + session_number']) }} as visitor_draw
     from browse_numbers
@@ -139,15 +143,13 @@ final as (
     -- Visitors are sorted by how often they shop: the square makes the frequent ones likelier.
     inner join browse_draws
         on
-            visitors.visitor_key
-            = {{ visitor_key(
-                'browse_draws.location_key',
-                '1 + cast(floor(
-                    browse_draws.visitor_draw
-                    * browse_draws.visitor_draw
-                    * browse_draws.visitor_count
-                ) as int)'
-            ) }}
+            visitors.visitor_number
+            = browse_draws.first_visitor_number
+            + cast(floor(
+                browse_draws.visitor_draw
+                * browse_draws.visitor_draw
+                * browse_draws.visitor_count
+            ) as int)
 
 )
 
