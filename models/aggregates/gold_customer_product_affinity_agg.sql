@@ -174,6 +174,28 @@ scored as (
 
 ),
 
+-- The sort copies every column of its rows, so they carry only what is published, in small types.
+narrow as (
+
+    select
+        customer_key,
+        product_key,
+        cast(score_ten_thousandths as int) as score_ten_thousandths,
+        cast(purchase_count as int) as purchase_count,
+        cast(view_count as int) as view_count,
+        cast(cart_add_count as int) as cart_add_count,
+        days_since_last_interaction,
+        score_ten_thousandths
+        * margin_cents
+        * (1 + purchase_count)
+        * expected_purchases_percent
+        div 1000000 as cltv_cents,
+        spent_cents,
+        last_purchase_date_key
+    from scored
+
+),
+
 -- The score, then the lowest key, in one number: faster to sort by than two.
 ranked as (
 
@@ -183,7 +205,7 @@ ranked as (
             partition by customer_key
             order by score_ten_thousandths * cast(10000000 as bigint) - product_key desc
         ) as recommendation_rank
-    from scored
+    from narrow
 
 ),
 
@@ -193,9 +215,9 @@ final as (
         customer_key,
         product_key,
         score_ten_thousandths / 10000.0D as affinity_score,
-        purchase_count,
-        view_count,
-        cart_add_count,
+        cast(purchase_count as bigint) as purchase_count,
+        cast(view_count as bigint) as view_count,
+        cast(cart_add_count as bigint) as cart_add_count,
         days_since_last_interaction,
         if(
             view_count > 0, purchase_count / cast(view_count as double), cast(null as double)
@@ -206,11 +228,7 @@ final as (
             cast(null as double)
         ) as cart_to_purchase_ratio,
         cast(recommendation_rank as int) as recommendation_rank,
-        score_ten_thousandths
-        * margin_cents
-        * (1 + purchase_count)
-        * expected_purchases_percent
-        div 1000000 / 100.0D as predicted_cltv_impact,
+        cltv_cents / 100.0D as predicted_cltv_impact,
         {{ last_simulated_day() }} as calculation_date,
         spent_cents / 100.0D as total_spent,
         last_purchase_date_key,
