@@ -83,13 +83,11 @@ stock as (
         count(if(is_stockout, 1, null)) as stockout_days,
         count(
             if(
-                least(
-                    quantity_on_hand,
-                    quantity_available,
-                    quantity_reserved,
-                    quantity_in_transit,
-                    quantity_damaged
-                ) < 0,
+                quantity_on_hand < 0
+                or quantity_available < 0
+                or quantity_reserved < 0
+                or quantity_in_transit < 0
+                or quantity_damaged < 0,
                 1,
                 null
             )
@@ -280,19 +278,34 @@ effects as (
 
 ),
 
+weekly_errors as (
+
+    select
+        location_key,
+        product_key,
+        date_key,
+        actual_demand,
+        actual_quantity,
+        is_constrained,
+        confidence_level,
+        actual_demand between confidence_lower_bound and confidence_upper_bound
+            as is_inside,
+        cast(round(abs(forecast_quantity - actual_demand) * 1000) as bigint)
+            as error_thousandths,
+        cast(round(abs(forecast_quantity - actual_quantity) * 1000) as bigint)
+            as sales_error_thousandths
+    from forecasts
+
+),
+
 -- The row before is a week of the same product or the end of another one's; many small partitions
--- would take several times as long.
+-- would take several times as long. Only these columns, as a sort copies all of its rows.
 rows_before as (
 
     select
         product_key,
         actual_demand,
-        actual_quantity,
-        is_constrained,
-        confidence_level,
-        forecast_quantity,
-        confidence_lower_bound,
-        confidence_upper_bound,
+        error_thousandths,
         lag(actual_demand) over (
             partition by location_key
             order by product_key, date_key
@@ -301,52 +314,31 @@ rows_before as (
             partition by location_key
             order by product_key, date_key
         ) as product_key_before
-    from forecasts
+    from weekly_errors
 
 ),
 
 -- The week before is the forecast that needs no model.
-compared_weeks as (
+naive_errors as (
 
     select
-        *,
-        if(product_key_before = product_key, demand_before, null) as demand_of_last_week
+        coalesce(sum(actual_demand), 0.0D) as demand,
+        sum(error_thousandths) / 1000.0D / nullif(sum(actual_demand), 0) as forecast_wape,
+        sum(cast(round(abs(demand_before - actual_demand) * 1000) as bigint))
+        / 1000.0D
+        / nullif(sum(actual_demand), 0) as naive_wape
     from rows_before
+    where
+        actual_demand is not null
+        and demand_before is not null
+        and product_key_before = product_key
 
 ),
 
-weekly_errors as (
-
-    select
-        actual_demand,
-        actual_quantity,
-        is_constrained,
-        confidence_level,
-        demand_of_last_week is not null as has_last_week,
-        actual_demand between confidence_lower_bound and confidence_upper_bound
-            as is_inside,
-        cast(round(abs(forecast_quantity - actual_demand) * 1000) as bigint)
-            as error_thousandths,
-        cast(round(abs(forecast_quantity - actual_quantity) * 1000) as bigint)
-            as sales_error_thousandths,
-        cast(round(abs(demand_of_last_week - actual_demand) * 1000) as bigint)
-            as naive_error_thousandths
-    from compared_weeks
-    where actual_demand is not null
-
-),
-
-forecast_errors as (
+interval_errors as (
 
     select
         max(confidence_level) as confidence_level,
-        sum(if(has_last_week, actual_demand, 0.0D)) as demand,
-        sum(if(has_last_week, error_thousandths, 0))
-        / 1000.0D
-        / nullif(sum(if(has_last_week, actual_demand, 0.0D)), 0) as forecast_wape,
-        sum(if(has_last_week, naive_error_thousandths, 0))
-        / 1000.0D
-        / nullif(sum(if(has_last_week, actual_demand, 0.0D)), 0) as naive_wape,
         count(if(is_inside, 1, null)) as weeks_inside,
         count(*) as complete_weeks,
         count(if(is_constrained, 1, null)) as constrained_weeks,
@@ -357,6 +349,17 @@ forecast_errors as (
         / 1000.0D
         / nullif(sum(if(is_constrained, actual_quantity, 0.0D)), 0) as constrained_sales_wape
     from weekly_errors
+    where actual_demand is not null
+
+),
+
+forecast_errors as (
+
+    select
+        interval_errors.*,
+        naive_errors.*
+    from interval_errors
+    cross join naive_errors
 
 ),
 
