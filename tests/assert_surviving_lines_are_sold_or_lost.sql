@@ -1,21 +1,26 @@
 -- What a surviving line asked for is sold, or its shelf is empty: no unit may disappear between the
 -- carts, the allocation and the published sales, and none may come from nowhere.
+-- Each line has a random weight that depends on its content, so that the sums of a day and location
+-- agree only if all its lines do; sums need no join of millions of lines.
 {% set carried_columns = [
     'product_key', 'location_key', 'quantity_requested', 'customer_key', 'cart_number',
     'channel_key', 'time_key', 'promotion_key'
 ] %}
 with
 
--- One number in place of ten columns makes the joins of millions of lines cheap.
 cart_lines as (
 
     select
         cart_line_id,
-        xxhash64(
-            {{ carried_columns | join(', ') }},
-            {{ cents('unit_price') }},
-            {{ cents('discount_amount') }}
-        ) as content_hash
+        pmod(
+            xxhash64(
+                cart_line_id,
+                {{ carried_columns | join(', ') }},
+                {{ cents('unit_price') }},
+                {{ cents('discount_amount') }}
+            ),
+            2147483647
+        ) as line_weight
     from {{ ref('int_cart_lines') }}
 
 ),
@@ -26,11 +31,15 @@ outcomes as (
         cart_line_id,
         attempt,
         quantity_allocated,
-        xxhash64(
-            {{ carried_columns | join(', ') }},
-            cast(price_cents as bigint),
-            cast(discount_cents as bigint)
-        ) as content_hash,
+        pmod(
+            xxhash64(
+                cart_line_id,
+                {{ carried_columns | join(', ') }},
+                cast(price_cents as bigint),
+                cast(discount_cents as bigint)
+            ),
+            2147483647
+        ) as line_weight,
         if(
             is_abandoned,
             quantity_allocated = 0 and inventory_at_purchase is null,
@@ -52,29 +61,67 @@ sales as (
 
 ),
 
-lines as (
+recovered_lines as (
+
+    select cart_line_id
+    from outcomes
+    where attempt = 2
+
+),
+
+-- The number of a line begins with its day and location.
+wanted as (
 
     select
-        cart_lines.cart_line_id,
-        outcomes.attempt,
-        cart_lines.content_hash = outcomes.content_hash as is_same_line,
-        outcomes.gets_what_is_left,
-        outcomes.quantity_allocated,
-        coalesce(sales.quantity_sold, 0) as quantity_sold
+        cart_lines.cart_line_id div 1000000 as day_and_location,
+        sum(
+            cart_lines.line_weight * if(recovered_lines.cart_line_id is null, 1, 2)
+        ) as weighted_lines
     from cart_lines
-    full join outcomes on cart_lines.cart_line_id = outcomes.cart_line_id
-    left join sales
-        on
-            outcomes.cart_line_id = sales.cart_line_id
-            and outcomes.attempt = sales.attempt
+    left join recovered_lines on cart_lines.cart_line_id = recovered_lines.cart_line_id
+    group by cart_lines.cart_line_id div 1000000
+
+),
+
+played as (
+
+    select
+        cart_line_id div 1000000 as day_and_location,
+        sum(line_weight) as weighted_lines,
+        sum(
+            pmod(xxhash64(cart_line_id, cast(attempt as int)), 2147483647) * quantity_allocated
+        ) as weighted_units,
+        count_if(not coalesce(gets_what_is_left, false)) as wrong_quantities
+    from outcomes
+    group by cart_line_id div 1000000
+
+),
+
+sold as (
+
+    select
+        cart_line_id div 1000000 as day_and_location,
+        sum(pmod(xxhash64(cart_line_id, cast(attempt as int)), 2147483647) * quantity_sold)
+            as weighted_units
+    from sales
+    group by cart_line_id div 1000000
 
 )
 
-select *
-from lines
+select
+    coalesce(wanted.day_and_location, played.day_and_location, sold.day_and_location)
+        as day_and_location,
+    wanted.weighted_lines as weighted_lines_of_carts,
+    played.weighted_lines as weighted_lines_of_outcomes,
+    played.weighted_units as weighted_units_allocated,
+    sold.weighted_units as weighted_units_sold,
+    played.wrong_quantities
+from wanted
+full outer join played on wanted.day_and_location = played.day_and_location
+full outer join sold on played.day_and_location = sold.day_and_location
 where
-    cart_line_id is null
-    or attempt is null
-    or not is_same_line
-    or not coalesce(gets_what_is_left, false)
-    or quantity_sold != quantity_allocated
+    wanted.weighted_lines is null
+    or played.weighted_lines is null
+    or wanted.weighted_lines != played.weighted_lines
+    or coalesce(played.weighted_units, 0) != coalesce(sold.weighted_units, 0)
+    or played.wrong_quantities > 0
