@@ -2,14 +2,14 @@ with
 
 sales_fact as (
 
-    {{ in_date_ranges(ref('gold_sales_fact'), 4) }}
+    {{ in_date_ranges(ref('gold_sales_fact'), 3.1) }}
 
 ),
 
 stock_events as (
 
     {{ in_date_ranges(
-        ref('int_stock_events'), 4, "event_type in ('receipt', 'shrinkage', 'write_off')"
+        ref('int_stock_events'), 3.1, "event_type in ('receipt', 'shrinkage', 'write_off')"
     ) }}
 
 ),

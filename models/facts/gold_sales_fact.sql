@@ -2,7 +2,7 @@ with
 
 outcomes as (
 
-    {{ in_date_ranges(ref('int_line_outcomes'), 7, 'quantity_allocated > 0') }}
+    {{ in_date_ranges(ref('int_line_outcomes'), 5.5, 'quantity_allocated > 0') }}
 
 ),
 

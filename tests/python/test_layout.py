@@ -47,15 +47,15 @@ def preset(name: str) -> dict:
 
 @pytest.mark.parametrize("name", ["tiny", "small"])
 def test_small_tables_are_one_range(name):
-    assert range_starts(7, **preset(name)) == []
+    assert range_starts(5.5, **preset(name)) == []
 
 
 def test_ranges_of_the_large_preset():
     large = preset("large")
     assert range_starts(2.1, **large) == [20250101]
     assert range_starts(4, **large) == [20240901, 20250501]
-    assert range_starts(7, **large) == [20240501, 20241001, 20250301, 20250801]
-    assert range_starts(7, "databricks", **large) == []
+    assert range_starts(5.5, **large) == [20240701, 20250101, 20250701]
+    assert range_starts(5.5, "databricks", **large) == []
 
 
 def test_ranges_are_of_whole_months_and_at_most_six():
