@@ -31,6 +31,10 @@
     each with about 128 MB of the table.
 #}
 {% macro date_range_starts(bytes_per_position) %}
+    {#- Models are parsed before the variables are checked. -#}
+    {%- if not execute -%}
+        {%- do return([]) -%}
+    {%- endif -%}
     {%- set days = var("date_range_days") | int -%}
     {%- set first = modules.datetime.date.fromisoformat(var("start_date") | string) -%}
     {%- set last = first + modules.datetime.timedelta(days=days - 1) -%}

@@ -30,6 +30,7 @@ def range_starts(bytes_per_position: float, target: str = "embedded", **variable
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     module = environment.from_string(MACRO_FILE.read_text()).make_module(
         {
+            "execute": True,
             "return": returned.append,
             "var": (DEFAULTS | variables).__getitem__,
             "modules": SimpleNamespace(datetime=datetime),
