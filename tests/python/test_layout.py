@@ -98,4 +98,7 @@ def test_month_is_in_few_files(written, tiny_world, name):
     first_days = files["min.date_key"].to_pylist()
     november = [day for day in first_days if day <= 20251130]
     assert 0 < len(november) < len(first_days)
+    if name in ("gold_inventory_fact", "gold_cart_fact"):
+        last_days = files["max.date_key"].to_pylist()
+        assert sum(day <= 20251130 for day in last_days) == len(november)
     assert content(read_delta(table)) == content(tiny_world.table(name))
