@@ -9,7 +9,8 @@ PYTHON ?=
 NAME ?= scenario
 export PRESET VARS PYTHON
 
-DBT = .venv/bin/dbt
+# To be followed by the target, the folder for the files of the run, and the command.
+DBT = .venv/bin/python scripts/run_dbt.py
 # Where `make test` builds the tiny preset; pytest reads the tables from there.
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
@@ -32,10 +33,9 @@ setup: ## Prepare .venv (done by the other commands when needed)
 
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
-	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
-	.venv/bin/python scripts/slim.py forget --state '$(STATE)' && \
-	scripts/timed.sh 'build ($(PRESET))' $(DBT) build --exclude-resource-type unit_test \
-	    --target $(TARGET) --target-path target --vars "$$vars" && \
+	@.venv/bin/python scripts/slim.py forget --state '$(STATE)' && \
+	scripts/timed.sh 'build ($(PRESET))' \
+	    $(DBT) $(TARGET) target build --exclude-resource-type unit_test && \
 	.venv/bin/python scripts/slim.py save --state '$(STATE)' --target $(TARGET)
 
 slim: setup ## Build what changed since make build beside its tables, and test it
@@ -52,15 +52,13 @@ scenario: setup ## Build another policy on the same demand and print the differe
 	    --name '$(NAME)'
 
 fingerprint: setup ## Print rows and content hash of the tables built last
-	@$(DBT) $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint --target $(TARGET) \
+	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \
 	    --args '{intermediate: $(if $(ALL),true,false), format: "$(FORMAT)"}'
 
 test: setup ## Run all tests on the tiny preset
 	@rm -rf target/test
-	@vars=$$(PRESET=tiny .venv/bin/python scripts/run_vars.py) && \
-	STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
-	    scripts/timed.sh 'build (tiny)' \
-	    $(DBT) build --target local --target-path target/test --vars "$$vars"
+	@PRESET=tiny STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
+	    scripts/timed.sh 'build (tiny)' $(DBT) local target/test build
 	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' .venv/bin/pytest
 
 unit: setup ## Run the Python tests that need no tables
@@ -75,8 +73,7 @@ lint: setup ## Check the style of Python and SQL
 	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
 
 docs: setup ## Write the documentation site to target/
-	@vars=$$(.venv/bin/python scripts/run_vars.py) && \
-	scripts/timed.sh 'docs' $(DBT) docs generate --static --target $(TARGET) --vars "$$vars"
+	@scripts/timed.sh 'docs' $(DBT) $(TARGET) target docs generate --static
 	@echo 'open target/static_index.html'
 
 clean: ## Remove .venv, all generated tables and files

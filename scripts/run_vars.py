@@ -11,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-PRESETS = Path(__file__).resolve().parent.parent / "presets"
+ROOT = Path(__file__).resolve().parent.parent
+PRESETS = ROOT / "presets"
 
 
 class TextDateLoader(yaml.SafeLoader):
@@ -59,6 +60,24 @@ def merged_vars() -> dict:
             f'VARS: got {text!r}, allowed: pairs such as "num_products: 100, return_rate: 0.2"'
         )
     return {**load((PRESETS / f"{preset}.yml").read_text()), **given}
+
+
+def project_vars() -> dict:
+    """Return the variables of dbt_project.yml."""
+    return load((ROOT / "dbt_project.yml").read_text())["vars"]
+
+
+def changed_vars() -> dict:
+    """Return those merged variables that differ from the project's: all that dbt must be given.
+
+    So the default preset is to dbt what no variables are, and needs no parse of its own.
+    """
+    defaults = project_vars()
+    return {
+        name: value
+        for name, value in merged_vars().items()
+        if name not in defaults or json.dumps(value) != json.dumps(defaults[name])
+    }
 
 
 def main() -> None:

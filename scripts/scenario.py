@@ -17,6 +17,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import kept_parse
 from dbt.cli.main import dbtRunner
 from run_vars import given_vars
 from warehouse_query import ROOT, Warehouse, WarehouseError, open_warehouse
@@ -140,6 +141,7 @@ class Scenario:
         self._options = ["--target", target, "--vars", json.dumps(variables)]
         self._options += ["--project-dir", str(ROOT), "--profiles-dir", str(ROOT)]
         self._options += ["--target-path", str(TARGET_PATH), "--log-path", str(TARGET_PATH)]
+        kept_parse.link(TARGET_PATH, kept_parse.kept_file(target, variables))
         self._manifest = None
         self._manifest = self.dbt("--log-level", "none", "parse")
 

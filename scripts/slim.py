@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import run_vars
-import yaml
+from run_dbt import become_dbt
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST, FACTS = "manifest.json", "state.json"
@@ -23,8 +23,7 @@ MANIFEST, FACTS = "manifest.json", "state.json"
 
 def effective_variables() -> dict:
     """Return every variable of the project with the value that a run would see."""
-    project = yaml.load((ROOT / "dbt_project.yml").read_text(), run_vars.TextDateLoader)
-    return {**project["vars"], **run_vars.merged_vars()}
+    return {**run_vars.project_vars(), **run_vars.merged_vars()}
 
 
 def save(state: Path, target: str) -> None:
@@ -62,20 +61,17 @@ def build(state: Path) -> None:
         for name, value in variables.items()
         if facts["variables"].get(name) != value
     ]
-    command = [str(Path(sys.executable).with_name("dbt")), "build", "--target", facts["target"]]
-    command += ["--target-path", str(ROOT / "target" / "slim")]
-    command += ["--vars", json.dumps(run_vars.merged_vars())]
+    command = ["build"]
     if changed:
         print(f"slim: all is built, as variables changed: {', '.join(changed)}", flush=True)
     else:
         # Tables of an earlier slim build may be out of date, so those of the state come first.
         command += ["--select", "state:modified+", "--defer", "--favor-state"]
         command += ["--state", str(state)]
-    environment = {**os.environ, "STOCKTRUE_SCHEMA": facts["schema"] + "_slim"}
+    os.environ["STOCKTRUE_SCHEMA"] = facts["schema"] + "_slim"
     if facts["warehouse"]:
-        environment["STOCKTRUE_WAREHOUSE"] = str((state / facts["warehouse"]).resolve())
-    os.chdir(ROOT)
-    os.execve(command[0], command, environment)
+        os.environ["STOCKTRUE_WAREHOUSE"] = str((state / facts["warehouse"]).resolve())
+    become_dbt(facts["target"], ROOT / "target" / "slim", run_vars.changed_vars(), *command)
 
 
 def main() -> None:
@@ -87,6 +83,8 @@ def main() -> None:
     arguments = parser.parse_args()
     state = arguments.state.resolve()
     if arguments.action == "forget":
+        # Ends here when they are wrong: then no table is about to change.
+        run_vars.merged_vars()
         forget(state)
     elif arguments.action == "save":
         save(state, arguments.target)

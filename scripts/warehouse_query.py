@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import kept_parse
 from dbt.adapters.factory import cleanup_connections, get_adapter_by_type
 from dbt.cli.main import dbtRunner
 from dbt_common.exceptions import DbtBaseException
 
 ROOT = Path(__file__).resolve().parent.parent
-# Apart from the files of builds, whose parsed project depends on other variables.
+# Apart from the files of builds.
 TARGET_PATH = ROOT / "target" / "warehouse_query"
 
 
@@ -138,6 +139,8 @@ def open_warehouse(target: str, *analyses: str, manifest: Any = None) -> Iterato
     Raises:
         WarehouseError: an unknown or unreachable target, or no analysis that can be compiled.
     """
+    if not manifest:
+        kept_parse.link(TARGET_PATH, kept_parse.kept_file(target, {}))
     parsed = _dbt("parse", target, manifest=manifest)
     nodes = []
     if analyses:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import kept_parse
 import pyarrow as pa
 import yaml
 from deltalake import DeltaTable
 from pyarrow import parquet
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT_FILE = "dbt_project.yml"
 SCHEMA = "stocktrue"
 TINY_VARS = yaml.safe_load((ROOT / "presets" / "tiny.yml").read_text())
 
@@ -92,6 +94,7 @@ def _run(
     profiles: Path | None = None,
     env: dict[str, str] | None = None,
 ) -> DbtRun:
+    _give_parse(command, project, target, engine, {**os.environ, **(env or {})})
     command += ["--project-dir", str(project), "--profiles-dir", str(profiles or project)]
     command += ["--target", engine]
     command += ["--target-path", str(target), "--log-path", str(target / "logs")]
@@ -104,6 +107,20 @@ def _run(
         text=True,
     )
     return DbtRun(done.returncode, done.stdout, target)
+
+
+def _give_parse(
+    command: list[str], project: Path, target: Path, engine: str, environment: dict[str, str]
+) -> None:
+    """Give a run on the project, or on a copy of it, the parse that is kept for its variables."""
+    if (target / kept_parse.FILE_NAME).exists():
+        return  # left by a run before
+    given = command[command.index("--vars") + 1] if "--vars" in command else "{}"
+    kept = kept_parse.kept_file(engine, yaml.safe_load(given) or {}, environment)
+    if project == ROOT:
+        kept_parse.link(target, kept)
+    elif (project / PROJECT_FILE).read_bytes() == (ROOT / PROJECT_FILE).read_bytes():
+        kept_parse.copy(target, kept)
 
 
 def read_delta(table: DeltaTable, columns: list[str] | None = None) -> pa.Table:

@@ -66,7 +66,8 @@ class EmbeddedCredentials(Credentials):
         return self.engine
 
     def _connection_keys(self) -> tuple[str, ...]:
-        return ("engine", "warehouse", "schema")
+        # dbt parses a project anew when one of these changes, which the folder is no reason for.
+        return ("engine", "schema")
 
 
 class EmbeddedCursor(Cursor):
