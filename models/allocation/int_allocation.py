@@ -16,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Positions (location x product) that are played together, a few locations more or less.
+POSITIONS_IN_BATCH = 12_000
 EPOCH = np.datetime64("1970-01-01", "D")
 
 # Kinds of rows in the input stream of a location and month, in the order in which they arrive. A
@@ -61,6 +63,22 @@ LINE_FIELDS = {
     "discount_cents": np.int32,
     "device_number": np.int32,
 }
+# What a day needs of its lines; the others wait for the end of the month.
+PLAYED_FIELDS = (
+    "cart_number",
+    "product_key",
+    "date_key",
+    "quantity_requested",
+    "is_digital",
+    "base_abandonment_rate",
+    "abandonment_draw",
+    "allocation_draw",
+    "return_lag_days",
+    "restock_delay_days",
+    "recovery_draw",
+    "recovery_lag_days",
+    "recovery_allocation_draw",
+)
 # Small numbers, which travel as two bytes.
 SMALL_FIELDS = (
     "quantity_requested",
@@ -71,31 +89,8 @@ SMALL_FIELDS = (
     "time_key",
     "device_number",
 )
-# What the simulation does not need itself: published with a day, a line or a cart, so that nobody
-# has to join the plan or the lines again.
+# Of the plan, published with a day so that nobody has to join it again; so it is with lines.
 CARRIED_BY_DAY = ("planned_daily_demand", "reorder_point", "reorder_quantity")
-CARRIED_BY_LINE = (
-    "cart_line_id",
-    "cart_number",
-    "attempt",
-    "customer_key",
-    "channel_key",
-    "time_key",
-    "promotion_key",
-    "is_digital",
-    "quantity_requested",
-    "price_cents",
-    "discount_cents",
-)
-CARRIED_BY_CART = (
-    "cart_number",
-    "attempt",
-    "customer_key",
-    "channel_key",
-    "time_key",
-    "is_digital",
-    "base_abandonment_rate",
-)
 
 # The kinds of rows that leave the model, each with its fields beside location, product and date.
 # Flat, with NULL in the fields of the other kinds: arrays of structs cost more to write and several
@@ -167,18 +162,15 @@ RECORDS = {
 EVENT_NAMES = pa.array(["order", "failed_order", "receipt", "shrinkage", "damage", "write_off"])
 ORDER, FAILED_ORDER, RECEIPT, SHRINKAGE, DAMAGE, WRITE_OFF = range(len(EVENT_NAMES))
 
+KEY_FIELDS = {"location_key": pa.int32(), "product_key": pa.int32(), "date_key": pa.int32()}
 OUTPUT_SCHEMA = pa.schema(
-    {
-        "record_kind": pa.string(),
-        "location_key": pa.int32(),
-        "product_key": pa.int32(),
-        "date_key": pa.int32(),
-    }
+    {"record_kind": pa.string()}
+    | KEY_FIELDS
     | {name: kind for fields in RECORDS.values() for name, kind in fields.items()}
 )
 BATCH_ROWS = 65_536
 # Shared by all batches that leave.
-NULLS = {field.type: pa.nulls(BATCH_ROWS, field.type) for field in OUTPUT_SCHEMA}
+NULLS = {field.name: pa.nulls(BATCH_ROWS, field.type) for field in OUTPUT_SCHEMA}
 
 
 def spark_ddl(schema):
@@ -206,16 +198,25 @@ class Rules:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Supply days and season of one location; every array has one element per simulated day.
+    """Supply days and season of S locations; D simulated days, the same for all of them.
 
-    first_day: day number of the first element. What a review orders arrives lead_time_days later.
+    location_key: (S,) increasing. first_day: number of the first day. is_review, is_receipt,
+    is_peak: (S, D) booleans. lead_time_days: (S,), from a review to the arrival of its order.
     """
 
+    location_key: np.ndarray
     first_day: int
     is_review: np.ndarray
     is_receipt: np.ndarray
     is_peak: np.ndarray
-    lead_time_days: int
+    lead_time_days: np.ndarray
+
+    def days_of_month(self, month_key):
+        """Numbers of the simulated days of a month (YYYYMM), increasing."""
+        next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
+        start, end = day_numbers([month_key * 100 + 1, next_month_key * 100 + 1]).tolist()
+        first, last = self.first_day, self.first_day + self.is_review.shape[1]
+        return np.arange(max(start, first), min(end, last))
 
 
 def day_numbers(date_keys):
@@ -235,343 +236,424 @@ def date_keys(days):
     return ((year + 1970) * 10000 + (month + 1) * 100 + day).astype(np.int32)
 
 
-def cart_triggers(cart, product, requested, opening, threshold, is_peak):
+def cart_triggers(position, requested, first, opening, threshold, is_peak):
     """Per cart: lines below the threshold at opening, and whether peak demand exceeds stock.
 
-    cart: (L,) index of the line's cart, 0..C-1; product: (L,) index into opening; requested: (L,)
-    units; opening: (P,) units available this morning. Returns (C,) counts and (C,) booleans.
+    position, requested: (L,) of the day's lines, cart by cart. first: (C,) first line of a cart.
+    opening: (P,) units available this morning. is_peak: (C,) booleans. Returns (C,) counts and (C,)
+    booleans.
     """
-    constrained_items = np.bincount(cart, weights=opening[product] < threshold).astype(np.int64)
-    exceeded = np.zeros(len(constrained_items), dtype=bool)
-    if is_peak:
-        demand = np.bincount(product, weights=requested, minlength=len(opening))
-        exceeded = np.bincount(cart, weights=demand[product] > opening[product]) > 0
+    at_opening = opening[position]
+    constrained_items = np.add.reduceat(at_opening < threshold, first, dtype=np.int32)
+    exceeded = np.zeros(len(first), dtype=bool)
+    if is_peak.any():
+        demand = np.bincount(position, weights=requested, minlength=len(opening))
+        exceeded = np.logical_or.reduceat(demand[position] > at_opening, first) & is_peak
     return constrained_items, exceeded
 
 
-def allocate(product, requested, draw, line_id, opening):
-    """Serve lines of each product in increasing draw (ties by line id) until its shelf is empty.
+def allocate(position, requested, draw, opening):
+    """Serve lines of each position in increasing draw (ties: as given) until its shelf is empty.
 
     All arguments but opening (P,) are (L,). Returns (L,) units left before and units got.
     """
-    order = np.lexsort((line_id, draw, product))
-    wanted = requested[order]
+    # In two bytes, where they do, positions are sorted by their digits.
+    order = np.lexsort((draw, position.astype(np.min_scalar_type(len(opening)))))
+    place, wanted = position[order], requested[order]
     asked_before = np.cumsum(wanted) - wanted
-    starts = np.flatnonzero(np.diff(product[order], prepend=-1))
-    group_sizes = np.diff(starts, append=len(order))
-    asked_before -= np.repeat(asked_before[starts], group_sizes)
+    starts = np.flatnonzero(is_first_of_run(place))
+    asked_before -= np.repeat(asked_before[starts], np.diff(starts, append=len(place)))
     left = np.empty_like(requested)
-    left[order] = np.maximum(opening[product[order]] - asked_before, 0)
+    left[order] = np.maximum(opening[place] - asked_before, 0)
     return left, np.minimum(left, requested)
 
 
+def is_first_of_run(values):
+    """(N,) booleans: whether each of (N,) values differs from the one before."""
+    is_first = np.ones(len(values), dtype=bool)
+    np.not_equal(values[1:], values[:-1], out=is_first[1:])
+    return is_first
+
+
 def concat(parts):
-    """One dict of arrays from several with the same names; an array is masked if any part is."""
-    joined = {}
-    for name in parts[0]:
-        values = [part[name] for part in parts]
-        masked = any(np.ma.isMaskedArray(value) for value in values)
-        joined[name] = np.ma.concatenate(values) if masked else np.concatenate(values)
-    return joined
+    """One dict of arrays from several with the same names; empty if there are none."""
+    names = parts[0] if parts else ()
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-class LocationSimulator:
-    """The stock of one location from its first simulated day on; see play_day for the order."""
+def position_keys(rows):
+    """One number for each row of location_key and product_key, in their order."""
+    return rows["location_key"].astype(np.int64) << 32 | rows["product_key"]
+
+
+class Agenda:
+    """What is due on later days: for each day, columns of equal length."""
+
+    def __init__(self):
+        self.parts = defaultdict(list)
+
+    def add(self, due, *columns):
+        """Keep the elements of the (N,) columns, each under its day of due (N,)."""
+        order = np.argsort(due, kind="stable")
+        due, columns = due[order], [column[order] for column in columns]
+        starts = np.flatnonzero(is_first_of_run(due)).tolist()
+        for start, stop in zip(starts, [*starts[1:], None], strict=False):
+            self.parts[int(due[start])].append([column[start:stop] for column in columns])
+
+    def take(self, day):
+        """Remove and return the columns of a day; None if nothing is due."""
+        parts = self.parts.pop(day, None)
+        return parts and [np.concatenate(columns) for columns in zip(*parts, strict=True)]
+
+
+class Simulator:
+    """The stock of some locations from their first simulated day on; see play_day for the order.
+
+    A position is a location and a product; P of them, sorted by location and product.
+    """
 
     def __init__(self, plan, calendar, rules):
-        """plan: dict of the first month's PLAN_FIELDS arrays, sorted by product_key."""
-        size = len(plan["product_key"])
+        """plan: dict of the first month's arrays: location_key and PLAN_FIELDS, by position.
+
+        calendar: Calendar of these locations, and of others perhaps.
+        """
         self.rules, self.calendar = rules, calendar
-        self.product_key = plan["product_key"]
-        self.all_products = np.arange(size)
+        self.plan, self.position_key = plan, position_keys(plan)
+        # The row of each position in the calendar.
+        self.location = np.searchsorted(calendar.location_key, plan["location_key"])
+        size = len(self.location)
         self.available = plan["opening_available"].astype(np.int64)
         self.reserved = np.zeros(size, np.int64)
         self.damaged = np.zeros(size, np.int64)
         self.in_transit = plan["opening_in_transit"].astype(np.int64)
-        # What was ordered before the first day is due on the first calendar receipt day.
-        self.due_orders = {}
-        if self.in_transit.any():
-            due = calendar.first_day + int(np.argmax(calendar.is_receipt))
-            self.due_orders[due] = (due - calendar.lead_time_days, self.in_transit.copy())
         self.stockout_days = np.zeros(size, np.int64)
         self.last_receipt = np.full(size, -1, np.int64)
-        self.due_returns = defaultdict(list)
-        self.due_write_offs = defaultdict(list)
-        self.due_recoveries = defaultdict(list)
+        self.due_orders, self.due_returns = Agenda(), Agenda()
+        self.due_write_offs, self.due_recoveries = Agenda(), Agenda()
+        # What was ordered before the first day is due on the first calendar receipt day.
+        ordered = np.flatnonzero(self.in_transit)
+        first_receipt = np.argmax(calendar.is_receipt, axis=1)[self.location[ordered]]
+        due = calendar.first_day + first_receipt
+        ordered_on = due - calendar.lead_time_days[self.location[ordered]]
+        self.due_orders.add(due, ordered, self.in_transit[ordered], ordered_on)
+        # Lines of carts that come back in a later month.
+        self.waiting_lines = None
 
-    def product_index(self, keys):
-        return np.searchsorted(self.product_key, keys)
+    def positions(self, rows):
+        """(N,) indexes of the positions of (N,) location_key and product_key."""
+        return np.searchsorted(self.position_key, position_keys(rows))
 
-    def play_month(self, plan, failed_orders, adjustments, lines):
-        """Play the simulated days of a month.
+    def play_month(self, month_key, plan, adjustments, lines):
+        """Play the simulated days of a month and return it (see Month).
 
-        plan, adjustments, lines: dicts of arrays; lines must be sorted by date_key.
-        failed_orders: (P, 32) booleans, by day of the month: the supplier fails that day's order.
-        Returns lists of dicts of arrays: days, line outcomes, cart outcomes, stock events. Every
-        dict has the fields of its kind of RECORDS (of a day: without CARRIED_BY_DAY), the day and
-        the product's index (of a cart: of its first line). Those of a day have an element for each
-        product.
+        plan, adjustments: dicts of arrays, adjustments sorted by date_key; plan["order_fails"]: (P,
+        32) booleans, by day of the month: the supplier fails that day's order. lines: Arrow table
+        of location_key and LINE_FIELDS, sorted by cart_line_id.
         """
-        self.history, self.outcomes, self.carts, self.events = [], [], [], []
-        month_key = int(plan["month_key"])
-        next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
-        month_start, next_start = day_numbers([month_key * 100 + 1, next_month_key * 100 + 1])
-        first = max(int(month_start), self.calendar.first_day)
-        last = min(int(next_start), self.calendar.first_day + len(self.calendar.is_peak)) - 1
-        lines = dict(lines, attempt=np.ones(len(lines["cart_line_id"]), np.int32))
-        lines["product"] = self.product_index(lines["product_key"])
-        days_with_next = date_keys(np.arange(first, last + 2))
-        cuts = np.searchsorted(lines["date_key"], days_with_next)
-        adjustment_days = day_numbers(adjustments["date_key"])
-        for day in range(first, last + 1):
-            lo, hi = cuts[day - first], cuts[day - first + 1]
-            today = {name: values[lo:hi] for name, values in lines.items()}
-            adjusted = adjustment_days == day
+        if not np.array_equal(position_keys(plan), self.position_key):
+            raise ValueError("the plan of each month must have the same locations and products")
+        self.plan = plan
+        if self.waiting_lines is not None:
+            lines = pa.concat_tables([self.waiting_lines, lines]).combine_chunks()
+        days = self.calendar.days_of_month(month_key)
+        self.month = Month(days, plan, lines, len(self.position_key))
+        self.lines = played_lines(lines)
+        self.lines["position"] = self.positions(self.lines)
+        adjustments = adjustments | {"position": self.positions(adjustments)}
+        dates = date_keys(np.append(days, days[-1] + 1))
+        line_cuts = np.searchsorted(self.lines["date_key"], dates)
+        adjustment_cuts = np.searchsorted(adjustments["date_key"], dates)
+        for n, day in enumerate(days.tolist()):
+            lines_of_day = np.arange(line_cuts[n], line_cuts[n + 1])
+            adjusted = slice(adjustment_cuts[n], adjustment_cuts[n + 1])
             self.play_day(
-                day,
-                today,
-                {name: adjustments[name][adjusted] for name in ADJUSTMENT_FIELDS},
-                plan["order_up_to_level"],
-                failed_orders[:, day - month_start + 1],
+                day, lines_of_day, {name: rows[adjusted] for name, rows in adjustments.items()}
             )
-        return self.history, self.outcomes, self.carts, self.events
+        self.keep_waiting_lines(lines)
+        return self.month
 
-    def play_day(self, day, lines, adjustments, level, order_fails):
+    def play_day(self, day, rows, adjustments):
         """One day, in the order that the published rules give.
 
         Receipts, returns, shipments; triggers and abandonment; allocation; adjustments; snapshot;
-        orders. lines: dict of (L,) arrays; level: (P,) units; order_fails: (P,) booleans.
+        orders. rows: (L,) indexes of the day's lines in the month's; adjustments: the day's.
         """
-        at = day - self.calendar.first_day
-        if day in self.due_orders:
-            self.receive(day, *self.due_orders.pop(day))
-        for product, quantity in self.due_returns.pop(day, ()):
-            np.add.at(self.available, product, quantity)
+        self.receive(day)
+        if returned := self.due_returns.take(day):
+            position, quantity = returned
+            np.add.at(self.available, position, quantity)
         self.reserved[:] = 0  # yesterday's digital units leave the building
-        opening = self.available.copy()
 
-        if day in self.due_recoveries:
-            lines = concat([lines, *self.due_recoveries.pop(day)])
-        if len(lines["cart_line_id"]):
-            self.serve(day, lines, opening, bool(self.calendar.is_peak[at]))
+        # Lines of recovered carts have smaller ids than those of today.
+        recovered = np.sort(*(self.due_recoveries.take(day) or [np.zeros(0, np.int64)]))
+        rows = np.concatenate([recovered, rows])
+        if len(rows):
+            self.serve(day, rows, len(recovered))
 
         self.adjust(day, adjustments)
         self.snapshot(day)
-        if self.calendar.is_review[at]:
-            self.order(day, level, order_fails)
+        self.order(day)
 
-    def record_event(self, day, event, product, quantity, reference_day=None):
-        """Quantities above zero of some products; reference_day: the order or damage behind it."""
-        changed = quantity > 0
-        if changed.any():
-            count = int(changed.sum())
-            self.events.append(
+    def record_event(self, day, event, position, quantity, reference_day):
+        """Quantities above zero of positions; reference_day: that of the order or damage."""
+        changed = np.flatnonzero(quantity > 0)
+        if len(changed):
+            self.month.events.append(
                 {
-                    "product": product[changed],
-                    "date_key": np.full(count, day),
-                    "event_type": np.full(count, event),
+                    "position": position[changed],
+                    "date_key": np.full(len(changed), day),
+                    "event_type": np.full(len(changed), event),
                     "quantity": quantity[changed],
-                    "reference_date_key": np.full(
-                        count, day if reference_day is None else reference_day
-                    ),
+                    "reference_date_key": np.broadcast_to(reference_day, len(quantity))[changed],
                 }
             )
 
-    def receive(self, day, ordered_on, quantity):
-        self.available += quantity
-        self.in_transit -= quantity
-        self.last_receipt[quantity > 0] = day
-        self.record_event(day, RECEIPT, self.all_products, quantity, ordered_on)
+    def receive(self, day):
+        if received := self.due_orders.take(day):
+            position, quantity, ordered_on = received
+            np.add.at(self.available, position, quantity)
+            np.subtract.at(self.in_transit, position, quantity)
+            self.last_receipt[position] = day
+            self.record_event(day, RECEIPT, position, quantity, ordered_on)
 
-    def serve(self, day, lines, opening, is_peak):
-        """Triggers, abandonment and recovery, then allocation of the surviving lines."""
-        rules, product = self.rules, lines["product"]
-        cart_key = lines["cart_number"] * 2 + (lines["attempt"] == 2)
-        _, first_line, cart = np.unique(cart_key, return_index=True, return_inverse=True)
+    def serve(self, day, rows, recovered):
+        """Triggers, abandonment and recovery, then allocation of the surviving lines.
+
+        rows: (L,) the lines, cart by cart; those of recovered carts, so many, come first.
+        """
+        lines, opening = self.lines, self.available.copy()
+        position, requested = lines["position"][rows], lines["quantity_requested"][rows]
+        first = np.flatnonzero(is_first_of_run(lines["cart_number"][rows]))
+        sizes = np.diff(first, append=len(rows))
+        location = self.location[position[first]]
         constrained_items, exceeded = cart_triggers(
-            cart,
-            product,
-            lines["quantity_requested"],
+            position,
+            requested,
+            first,
             opening,
-            rules.low_inventory_threshold,
-            is_peak,
+            self.rules.low_inventory_threshold,
+            self.calendar.is_peak[location, day - self.calendar.first_day],
         )
-        triggered = (constrained_items > 0) | exceeded
-        increase = rules.cart_abandonment_increase * triggered
-        first_attempt = lines["attempt"][first_line] == 1
-        may_abandon = lines["is_digital"][first_line] & first_attempt
-        base_rate = lines["base_abandonment_rate"][first_line]
-        abandonment_draw = lines["abandonment_draw"][first_line]
-        abandoned = may_abandon & (abandonment_draw < np.minimum(base_rate + increase, 1.0))
-        recovery_rate = np.maximum(rules.cart_recovery_rate - increase, 0.0)
-        recovered = abandoned & (lines["recovery_draw"][first_line] < recovery_rate)
-        self.schedule_recoveries(day, lines, recovered[cart])
+        attempt = np.where(first < recovered, 2, 1)
+        fate = self.abandon(rows[first], attempt, (constrained_items > 0) | exceeded)
+        comes_back = rows[np.repeat(fate["is_recovery_due"], sizes)]
+        self.due_recoveries.add(day + lines["recovery_lag_days"][comes_back], comes_back)
 
-        survives = ~abandoned[cart]
-        left = np.zeros(len(product), np.int64)
-        got = np.zeros(len(product), np.int64)
-        draw = np.where(
-            lines["attempt"] == 1, lines["allocation_draw"], lines["recovery_allocation_draw"]
-        )
+        survives = np.flatnonzero(~np.repeat(fate["is_abandoned"], sizes))
+        draw = lines["allocation_draw"][rows]
+        draw[:recovered] = lines["recovery_allocation_draw"][rows[:recovered]]
+        left, got = np.zeros_like(requested), np.zeros_like(requested)
         left[survives], got[survives] = allocate(
-            product[survives],
-            lines["quantity_requested"][survives],
-            draw[survives],
-            lines["cart_line_id"][survives],
-            opening,
+            position[survives], requested[survives], draw[survives], opening
         )
-        units = np.bincount(product, weights=got, minlength=len(opening)).astype(np.int64)
-        shipped_later = np.bincount(
-            product, weights=got * lines["is_digital"], minlength=len(opening)
-        )
-        self.available -= units
-        self.reserved += shipped_later.astype(np.int64)
-        self.schedule_returns(day, lines, got)
-        self.outcomes.append(
-            {name: lines[name] for name in CARRIED_BY_LINE}
-            | {
-                "product": product,
-                "date_key": np.full(len(product), day),
-                "return_lag_days": np.ma.masked_equal(lines["return_lag_days"], 0),
-                "restock_delay_days": np.ma.masked_equal(lines["restock_delay_days"], 0),
-                "opening_available": opening[product],
-                "inventory_constrained_items": constrained_items[cart],
-                "low_inventory_trigger": (constrained_items > 0)[cart],
-                "capacity_exceeded_trigger": exceeded[cart],
-                "is_abandoned": ~survives,
-                "inventory_at_purchase": np.ma.array(left, mask=~survives),
+        self.hand_over(day, rows, position, got)
+        self.month.served.append(
+            {
+                "row": rows,
+                "opening_available": opening[position],
+                "inventory_at_purchase": left,
                 "quantity_allocated": got,
             }
         )
-        requested = lines["quantity_requested"]
-        net_cents = lines["price_cents"] - lines["discount_cents"]
-        self.carts.append(
-            {name: lines[name][first_line] for name in CARRIED_BY_CART}
-            | {
-                "product": product[first_line],
-                "first_cart_line_id": lines["cart_line_id"][first_line],
-                "date_key": np.full(len(first_line), day),
-                "device_number": np.ma.masked_equal(lines["device_number"][first_line], 0),
+        self.month.carts.append(
+            {
+                "date_key": np.full(len(first), date_keys(day)),
+                "attempt": attempt,
+                "items_count": sizes,
                 "inventory_constrained_items": constrained_items,
-                "low_inventory_trigger": constrained_items > 0,
                 "capacity_exceeded_trigger": exceeded,
-                "is_abandoned": abandoned,
-                "is_inventory_caused": abandoned & (abandonment_draw >= base_rate),
-                "is_recovery_due": recovered,
-                "items_count": np.bincount(cart),
-                "units_requested": np.bincount(cart, weights=requested),
-                "units_allocated": np.bincount(cart, weights=got),
-                "value_cents": np.bincount(cart, weights=requested * net_cents),
-                "order_cents": np.bincount(cart, weights=got * net_cents),
+                **fate,
             }
         )
 
-    def schedule_recoveries(self, day, lines, recovered):
-        recovered = np.flatnonzero(recovered)
-        lags = lines["recovery_lag_days"][recovered]
-        for lag in np.unique(lags):
-            chosen = recovered[lags == lag]
-            again = {name: values[chosen] for name, values in lines.items()}
-            again["attempt"] = np.full(len(chosen), 2, np.int32)
-            self.due_recoveries[day + int(lag)].append(again)
+    def abandon(self, head, attempt, is_triggered):
+        """Per cart: is it left, is that due to inventory, does it come back (dict of (C,)).
 
-    def schedule_returns(self, day, lines, got):
-        comes_back = np.flatnonzero((got > 0) & (lines["return_lag_days"] > 0))
-        due = lines["return_lag_days"][comes_back] + lines["restock_delay_days"][comes_back]
-        for days in np.unique(due):
-            chosen = comes_back[due == days]
-            self.due_returns[day + int(days)].append((lines["product"][chosen], got[chosen]))
+        head: (C,) a line of each cart; attempt: (C,) 1 or 2; is_triggered: (C,) booleans.
+        """
+        lines, rules = self.lines, self.rules
+        increase = rules.cart_abandonment_increase * is_triggered
+        base_rate = lines["base_abandonment_rate"][head]
+        draw = lines["abandonment_draw"][head]
+        may_abandon = lines["is_digital"][head] & (attempt == 1)
+        abandoned = may_abandon & (draw < np.minimum(base_rate + increase, 1.0))
+        recovery_rate = np.maximum(rules.cart_recovery_rate - increase, 0.0)
+        return {
+            "is_abandoned": abandoned,
+            "is_inventory_caused": abandoned & (draw >= base_rate),
+            "is_recovery_due": abandoned & (lines["recovery_draw"][head] < recovery_rate),
+        }
+
+    def hand_over(self, day, rows, position, got):
+        """Store units leave, digital units are reserved; some will be returned. All (L,)."""
+        np.subtract.at(self.available, position, got)
+        is_digital = self.lines["is_digital"][rows]
+        np.add.at(self.reserved, position[is_digital], got[is_digital])
+        wait = self.lines["return_wait_days"][rows]
+        returned = np.flatnonzero((got > 0) & (wait > 0))
+        self.due_returns.add(day + wait[returned], position[returned], got[returned])
 
     def adjust(self, day, adjustments):
         """Damaged units are written off; units vanish, then units get damaged, while there are any.
 
-        adjustments: dict of arrays with at most one row of each kind for a product.
+        adjustments: dict of arrays with at most one row of each kind for a position.
         """
-        for product, quantity, damaged_on in self.due_write_offs.pop(day, ()):
-            self.damaged[product] -= quantity
-            self.record_event(day, WRITE_OFF, product, quantity, damaged_on)
-        products = self.product_index(adjustments["product_key"])
-        for event, chosen in (
-            (SHRINKAGE, ~adjustments["is_damage"]),
-            (DAMAGE, adjustments["is_damage"]),
-        ):
-            product = products[chosen]
-            quantity = np.minimum(adjustments["adjusted_quantity"][chosen], self.available[product])
-            self.available[product] -= quantity
-            self.record_event(day, event, product, quantity)
-            if event == DAMAGE:
-                self.damaged[product] += quantity
-                lags = adjustments["write_off_lag_days"][chosen]
-                for lag in np.unique(lags):
-                    due = lags == lag
-                    self.due_write_offs[day + int(lag)].append((product[due], quantity[due], day))
+        if written_off := self.due_write_offs.take(day):
+            position, quantity, damaged_on = written_off
+            np.subtract.at(self.damaged, position, quantity)
+            self.record_event(day, WRITE_OFF, position, quantity, damaged_on)
+        is_damage = adjustments["is_damage"]
+        for event, chosen in ((SHRINKAGE, ~is_damage), (DAMAGE, is_damage)):
+            position = adjustments["position"][chosen]
+            wanted = adjustments["adjusted_quantity"][chosen]
+            quantity = np.minimum(wanted, self.available[position])
+            self.available[position] -= quantity
+            self.record_event(day, event, position, quantity, day)
+        # The last ones are the damages.
+        self.damaged[position] += quantity
+        due = day + adjustments["write_off_lag_days"][is_damage]
+        self.due_write_offs.add(due, position, quantity, np.full(len(due), day))
 
     def snapshot(self, day):
         self.stockout_days = np.where(self.available == 0, self.stockout_days + 1, 0)
-        self.history.append(
-            {
-                "product": self.all_products,
-                "date_key": np.full(len(self.available), day),
-                "quantity_available": self.available.astype(np.int32),
-                "quantity_reserved": self.reserved.astype(np.int32),
-                "quantity_damaged": self.damaged.astype(np.int32),
-                "quantity_in_transit": self.in_transit.astype(np.int32),
-                "stockout_duration_days": self.stockout_days.astype(np.int32),
-                "last_receipt_date": self.last_receipt.astype(np.int32),
-            }
-        )
+        today = {
+            "quantity_available": self.available,
+            "quantity_reserved": self.reserved,
+            "quantity_damaged": self.damaged,
+            "quantity_in_transit": self.in_transit,
+            "stockout_duration_days": self.stockout_days,
+            "last_receipt_date": self.last_receipt,
+        }
+        for name, values in today.items():
+            self.month.stock[name][day - self.month.days[0]] = values
 
-    def order(self, day, level, fails):
+    def order(self, day):
         """Order up to the level; what the supplier fails is recorded and not in transit."""
-        wanted = np.maximum(level - self.available - self.in_transit, 0)
+        calendar, at = self.calendar, day - self.calendar.first_day
+        position = np.flatnonzero(calendar.is_review[:, at][self.location])
+        level = self.plan["order_up_to_level"][position]
+        wanted = np.maximum(level - self.available[position] - self.in_transit[position], 0)
+        fails = self.plan["order_fails"][position, date_keys(day) % 100]
         accepted = np.where(fails, 0, wanted)
-        self.in_transit += accepted
-        self.due_orders[day + self.calendar.lead_time_days] = (day, accepted)
-        self.record_event(day, ORDER, self.all_products, accepted)
-        self.record_event(day, FAILED_ORDER, self.all_products, wanted - accepted)
+        self.in_transit[position] += accepted
+        self.record_event(day, ORDER, position, accepted, day)
+        self.record_event(day, FAILED_ORDER, position, wanted - accepted, day)
+        position, accepted = position[accepted > 0], accepted[accepted > 0]
+        due = day + calendar.lead_time_days[self.location[position]]
+        self.due_orders.add(due, position, accepted, np.full(len(due), day))
+
+    def keep_waiting_lines(self, lines):
+        """Take lines of carts that come back later out of this month; they head the next one's."""
+        later, self.due_recoveries = self.due_recoveries, Agenda()
+        due = {day: np.concatenate(later.take(day)) for day in sorted(later.parts)}
+        rows = np.sort(np.concatenate([np.zeros(0, np.int64), *due.values()]))
+        self.waiting_lines = lines.take(rows)
+        for day, waiting in due.items():
+            self.due_recoveries.add(np.full(len(waiting), day), np.searchsorted(rows, waiting))
 
 
-def arrow_array(values, name, kind):
-    """Arrow array of a column; masked elements become NULL, day numbers become keys or dates."""
-    if name == "event_type":
-        return EVENT_NAMES.take(pa.array(values))
-    mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
-    values = np.ma.getdata(values)
-    if name.endswith("date_key"):
-        first = values.min()
-        values = date_keys(np.arange(first, values.max() + 1))[values - first]
-    if pa.types.is_date(kind):
-        return pa.array(values.astype(np.int32), mask=values < 0).cast(kind)
-    number = np.bool_ if pa.types.is_boolean(kind) else kind.to_pandas_dtype()
-    return pa.array(values.astype(number, copy=False), mask=mask)
+class Month:
+    """What happened in a month at some positions: N lines of C carts were served, both attempts.
+
+    days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. stock: dict of
+    (D, P) arrays, the day number of the last receipt among them. Lists of dicts of arrays: served,
+    (N,) in all: row in lines, units; carts, (C,) in all, in the order of their lines; events.
+    """
+
+    def __init__(self, days, plan, lines, size):
+        self.days, self.plan, self.lines = days, plan, lines
+        names = [name for name in RECORDS[STOCK_DAY] if name not in CARRIED_BY_DAY]
+        self.stock = {name: np.empty((len(days), size), np.int32) for name in names}
+        self.served, self.carts, self.events = [], [], []
+
+    def records(self):
+        """Dict of columns (Arrow or NumPy) by kind of record; kinds without rows are left out."""
+        records = {STOCK_DAY: self.stock_days()}
+        if self.served:
+            served, carts = concat(self.served), concat(self.carts)
+            carts["low_inventory_trigger"] = carts["inventory_constrained_items"] > 0
+            records[LINE_OUTCOME] = self.line_outcomes(served, carts)
+            records[CART_OUTCOME] = self.cart_outcomes(served, carts)
+        if self.events:
+            records[STOCK_EVENT] = self.stock_events(concat(self.events))
+        return records
+
+    def stock_days(self):
+        """The days of each position, one after the other."""
+        columns = {name: values.T.ravel() for name, values in self.stock.items()}
+        received = columns["last_receipt_date"]
+        columns["last_receipt_date"] = pa.array(received, mask=received < 0)
+        columns["date_key"] = np.tile(date_keys(self.days), len(self.plan["product_key"]))
+        for name in ("location_key", "product_key", *CARRIED_BY_DAY):
+            columns[name] = np.repeat(self.plan[name], len(self.days))
+        return columns
+
+    def carried(self, names, rows):
+        """Columns of the lines at some rows, by name."""
+        names = ["location_key", "product_key", *(name for name in names if name in LINE_FIELDS)]
+        taken = self.lines.select(names).take(pa.array(rows))
+        return {name: taken[name].combine_chunks() for name in names}
+
+    def line_outcomes(self, served, carts):
+        of_cart = {
+            name: np.repeat(carts[name], carts["items_count"])
+            for name in (*RECORDS[LINE_OUTCOME], "date_key")
+            if name in carts
+        }
+        left = pa.array(served.pop("inventory_at_purchase"), mask=of_cart["is_abandoned"])
+        columns = self.carried(RECORDS[LINE_OUTCOME], served["row"]) | served | of_cart
+        return columns | {"inventory_at_purchase": left}
+
+    def cart_outcomes(self, served, carts):
+        first = np.cumsum(carts["items_count"]) - carts["items_count"]
+        columns = self.carried((*RECORDS[CART_OUTCOME], "cart_line_id"), served["row"][first])
+        columns["first_cart_line_id"] = columns.pop("cart_line_id")
+        price, discount, requested = (
+            np.asarray(self.lines[name])[served["row"]].astype(np.int64)
+            for name in ("price_cents", "discount_cents", "quantity_requested")
+        )
+        totals = {
+            "units_requested": requested,
+            "units_allocated": served["quantity_allocated"],
+            "value_cents": requested * (price - discount),
+            "order_cents": served["quantity_allocated"] * (price - discount),
+        }
+        totals = {name: np.add.reduceat(values, first) for name, values in totals.items()}
+        return columns | carts | totals
+
+    def stock_events(self, events):
+        position = events.pop("position")
+        return events | {
+            "location_key": self.plan["location_key"][position],
+            "product_key": self.plan["product_key"][position],
+            "date_key": date_keys(events["date_key"]),
+            "event_type": EVENT_NAMES.take(pa.array(events["event_type"])),
+            "reference_date_key": date_keys(events["reference_date_key"]),
+        }
 
 
-def stock_days(history, plan):
-    """One dict of arrays from those of the month's days: product by product, with its plan."""
-    days = {name: np.array([day[name] for day in history]).T.ravel() for name in history[0]}
-    return days | {name: np.repeat(plan[name], len(history)) for name in CARRIED_BY_DAY}
+def arrow_array(values, kind):
+    """Arrow array of a type from an Arrow or NumPy array."""
+    if isinstance(values, np.ndarray):
+        values = pa.array(values)
+    return values.cast(kind)
 
 
-def record_batches(record_kind, location_key, product_key, rows):
+def record_batches(record_kind, columns):
     """Arrow record batches (OUTPUT_SCHEMA) of rows of one kind.
 
-    rows: dict of (N,) arrays: the fields of the kind in RECORDS, `date_key` as day numbers, and
-    `product`, an index into product_key.
+    columns: dict of (N,) arrays, Arrow or NumPy: location_key, product_key, date_key and the fields
+    of the kind in RECORDS; others are left out.
     """
-    size = len(rows["product"])
-    columns = {
-        "record_kind": pa.repeat(record_kind, size),
-        "location_key": pa.repeat(pa.scalar(location_key, pa.int32()), size),
-        "product_key": pa.array(product_key[rows["product"]]),
-    }
-    for name, kind in {"date_key": pa.int32(), **RECORDS[record_kind]}.items():
-        columns[name] = arrow_array(rows[name], name, kind)
+    fields = KEY_FIELDS | RECORDS[record_kind]
+    columns = {name: arrow_array(columns[name], kind) for name, kind in fields.items()}
+    size = len(columns["date_key"])
+    constants = NULLS | {"record_kind": pa.repeat(record_kind, BATCH_ROWS)}
     for start in range(0, size, BATCH_ROWS):
+        rows = min(BATCH_ROWS, size - start)
         arrays = [
-            columns[field.name].slice(start, BATCH_ROWS)
-            if field.name in columns
-            else NULLS[field.type].slice(0, size - start)
-            for field in OUTPUT_SCHEMA
+            columns[name].slice(start, rows) if name in columns else constants[name].slice(0, rows)
+            for name in OUTPUT_SCHEMA.names
         ]
         yield pa.RecordBatch.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
@@ -581,15 +663,28 @@ def numpy_columns(table, fields):
     return {
         name: np.asarray(
             table[name].combine_chunks().fill_null(pa.scalar(0).cast(table[name].type))
-        ).astype(kind)
+        ).astype(kind, copy=False)
         for name, kind in fields.items()
     }
 
 
-def unpacked(lists, fields):
-    """Arrow table of the fields that lists of numbers begin with; `rest`: what follows."""
-    columns = {name: pc.list_element(lists, n) for n, name in enumerate(fields)}
-    return pa.table(columns | {"rest": pc.list_slice(lists, len(fields))})
+def played_lines(lines):
+    """Dict of arrays from an Arrow table of lines: what a day needs of them."""
+    fields = {name: LINE_FIELDS[name] for name in PLAYED_FIELDS}
+    columns = numpy_columns(lines, {"location_key": np.int32} | fields)
+    # 0 when the line does not come back.
+    comes_back = columns["return_lag_days"] > 0
+    columns["return_wait_days"] = comes_back * (
+        columns["return_lag_days"] + columns["restock_delay_days"]
+    )
+    return columns
+
+
+def unpacked(rows, fields):
+    """Dict of arrays from rows of the stream: location_key, and fields that packed begins with."""
+    columns = {name: pc.list_element(rows["packed"], n) for n, name in enumerate(fields)}
+    table = pa.table(columns | {"location_key": rows["location_key"]})
+    return numpy_columns(table, fields | {"location_key": np.int32})
 
 
 def failed_order_matrix(days_of_month):
@@ -602,25 +697,25 @@ def failed_order_matrix(days_of_month):
 
 
 def split_months(batches):
-    """Regroup the stream into one Arrow table per location and month.
+    """Regroup the stream into one Arrow table per batch of locations and month.
 
-    Raises ValueError when stream_position does not count from 1 in each location: an engine that
-    reorders must not go unnoticed.
+    Yields (location_batch, YYYYMM) and the table. Raises ValueError when stream_position does not
+    count from 1 in each batch of locations: an engine that reorders must not go unnoticed.
     """
     pending, current = [], None
-    last_location, last_position = None, 0
+    last_group, last_position = None, 0
     for batch in batches:
-        location, position = (
-            np.asarray(batch.column(name)) for name in ("location_key", "stream_position")
+        group, position = (
+            np.asarray(batch.column(name)) for name in ("location_batch", "stream_position")
         )
         if len(position):
-            goes_on = np.append(location[0] == last_location, location[1:] == location[:-1])
+            goes_on = np.append(group[0] == last_group, group[1:] == group[:-1])
             before = np.append(last_position, position[:-1])
             if (position != np.where(goes_on, before + 1, 1)).any():
-                raise ValueError("rows of a location must arrive in the order of stream_position")
-            last_location, last_position = location[-1], position[-1]
+                raise ValueError("rows must arrive in the order of stream_position")
+            last_group, last_position = group[-1], position[-1]
         month = np.asarray(batch.column("date_key")) // 100
-        keys = location.astype(np.int64) * 1_000_000 + month
+        keys = group.astype(np.int64) * 1_000_000 + month
         cuts = np.flatnonzero(np.diff(keys)) + 1
         for start, stop in zip([0, *cuts], [*cuts, len(keys)], strict=True):
             if start == stop:
@@ -634,38 +729,78 @@ def split_months(batches):
         yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
 
 
-def simulate(batches, calendars, rules):
+def simulate(batches, calendar, rules):
     """Arrow record batches of the input stream -> record batches of OUTPUT_SCHEMA.
 
-    calendars: dict of location_key -> Calendar. The rows of a location must come in the order of
-    stream_position: by month, stream_kind, date and product or line (see model). They leave by
-    location and month, and in a month by kind.
+    calendar: Calendar of all locations. The rows of a batch of locations must come in the order of
+    stream_position: by month, stream_kind, and position, date or line (see model). They leave by
+    batch of locations and month, and in a month by kind.
     """
     simulator, playing = None, None
-    for (location_key, month_key), table in split_months(batches):
+    for (location_batch, month_key), table in split_months(batches):
         kind = np.asarray(table["stream_kind"].combine_chunks())
         cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
-        plan_rows = unpacked(table["packed"][: cuts[0]], PLAN_FIELDS)
-        adjustments = unpacked(table["packed"][cuts[0] : cuts[1]], ADJUSTMENT_FIELDS)
-        plan = numpy_columns(plan_rows, PLAN_FIELDS)
-        if location_key != playing:
-            simulator = LocationSimulator(plan, calendars[location_key], rules)
-            playing = location_key
-        plan["month_key"] = month_key
-        history, *parts = simulator.play_month(
+        plan_rows = table.slice(0, cuts[0]).combine_chunks()
+        plan = unpacked(plan_rows, PLAN_FIELDS)
+        failed_days = pc.list_slice(plan_rows["packed"], len(PLAN_FIELDS))
+        plan["order_fails"] = failed_order_matrix(failed_days)
+        if location_batch != playing:
+            simulator = Simulator(plan, calendar, rules)
+            playing = location_batch
+        month = simulator.play_month(
+            month_key,
             plan,
-            failed_order_matrix(plan_rows["rest"]),
-            numpy_columns(adjustments, ADJUSTMENT_FIELDS),
-            numpy_columns(table.slice(cuts[1]), LINE_FIELDS),
+            unpacked(table.slice(cuts[0], cuts[1] - cuts[0]), ADJUSTMENT_FIELDS),
+            table.slice(cuts[1]).select(["location_key", *LINE_FIELDS]),
         )
-        records = {STOCK_DAY: stock_days(history, plan)}
-        for record_kind, played in zip(
-            (LINE_OUTCOME, CART_OUTCOME, STOCK_EVENT), parts, strict=True
-        ):
-            if played:
-                records[record_kind] = concat(played)
-        for record_kind, rows in records.items():
-            yield from record_batches(record_kind, location_key, simulator.product_key, rows)
+        for record_kind, columns in month.records().items():
+            yield from record_batches(record_kind, columns)
+
+
+def calendar_from_rows(days):
+    """Calendar from int_supply_calendar as a pandas DataFrame."""
+    days = days.sort_values(["location_key", "date_key"])
+    locations = days["location_key"].unique()
+    of_location = {
+        name: days[name].to_numpy(kind).reshape(len(locations), -1)
+        for name, kind in {
+            "is_review_day": bool,
+            "is_receipt_day": bool,
+            "is_peak_season": bool,
+            "lead_time_days": np.int64,
+        }.items()
+    }
+    return Calendar(
+        location_key=locations,
+        first_day=int(day_numbers(days["date_key"].min())),
+        is_review=of_location["is_review_day"],
+        is_receipt=of_location["is_receipt_day"],
+        is_peak=of_location["is_peak_season"],
+        lead_time_days=of_location["lead_time_days"][:, 0],
+    )
+
+
+def count_batches(positions, locations):
+    """How many batches of locations to play: few calls of NumPy, bounded memory, many tasks."""
+    return int(min(max(-(-positions // POSITIONS_IN_BATCH), 1), locations))
+
+
+def stream_columns(kind, packed_fields, date_key, order):
+    """SQL of each column of the stream for rows of one kind, by name.
+
+    date_key: SQL of a day, or day 0, of the row's month. order: SQL of what sorts the rows in it.
+    """
+    spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
+    line_columns = {name: spark_types[kind] for name, kind in LINE_FIELDS.items()}
+    line_columns |= dict.fromkeys(SMALL_FIELDS, "smallint")
+    packed = f"array({', '.join(f'cast({name} as double)' for name in packed_fields)})"
+    if kind == PLAN:
+        packed = f"concat({packed}, cast(failed_order_days as array<double>))"
+    columns = {"stream_kind": str(kind), "location_key": "location_key"}
+    columns["packed"] = "cast(null as array<double>)" if kind == CART_LINE else packed
+    for name, spark_type in line_columns.items():
+        columns[name] = f"cast({name if kind == CART_LINE else 'null'} as {spark_type})"
+    return columns | {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}
 
 
 def model(dbt, session):
@@ -678,50 +813,35 @@ def model(dbt, session):
         cart_abandonment_increase=float(dbt.config.get("cart_abandonment_increase")),
         cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
     )
-    supply_days = dbt.ref("int_supply_calendar").toPandas()
-    calendars = {}
-    for location_key, days in supply_days.sort_values("date_key").groupby("location_key"):
-        calendars[int(location_key)] = Calendar(
-            first_day=int(day_numbers(days["date_key"].to_numpy()[0])),
-            is_review=days["is_review_day"].to_numpy(bool),
-            is_receipt=days["is_receipt_day"].to_numpy(bool),
-            is_peak=days["is_peak_season"].to_numpy(bool),
-            lead_time_days=int(days["lead_time_days"].iloc[0]),
-        )
-
+    calendar = calendar_from_rows(dbt.ref("int_supply_calendar").toPandas())
+    plan = dbt.ref("int_replenishment_plan")
+    positions = plan.groupBy("month_key").count().agg(F.max("count")).first()[0] or 0
+    location_batches = count_batches(positions, len(calendar.location_key))
     lines = dbt.ref("int_cart_lines").withColumns(
         {
             "price_cents": F.round(F.col("unit_price") * 100),
             "discount_cents": F.round(F.col("discount_amount") * 100),
         }
     )
-    spark_types = {np.int32: "int", np.int64: "bigint", np.float64: "double", np.bool_: "boolean"}
-    line_columns = {name: spark_types[kind] for name, kind in LINE_FIELDS.items()}
-    line_columns |= dict.fromkeys(SMALL_FIELDS, "smallint")
     # Line ids begin with the day, so lines sort by day; other rows are sorted in the same column.
     month_start = "cast(date_key div 100 * 100 as int)"
+    position = "location_key * 4294967296 + product_key"
     sources = (
-        (PLAN, PLAN_FIELDS, "month_key * 100", "product_key", dbt.ref("int_replenishment_plan")),
+        (PLAN, PLAN_FIELDS, "month_key * 100", position, plan),
         (ADJUSTMENT, ADJUSTMENT_FIELDS, month_start, "date_key", dbt.ref("int_stock_adjustments")),
         (CART_LINE, {}, "date_key", "cart_line_id", lines),
     )
     stream = None
     for kind, packed_fields, date_key, order, rows in sources:
-        packed = f"array({', '.join(f'cast({name} as double)' for name in packed_fields)})"
-        if kind == PLAN:
-            packed = f"concat({packed}, cast(failed_order_days as array<double>))"
-        columns = {"stream_kind": str(kind), "location_key": "location_key"}
-        columns["packed"] = "cast(null as array<double>)" if kind == CART_LINE else packed
-        for name, spark_type in line_columns.items():
-            columns[name] = f"cast({name if kind == CART_LINE else 'null'} as {spark_type})"
-        columns |= {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}
+        columns = stream_columns(kind, packed_fields, date_key, order)
         part = rows.select(*[F.expr(column).alias(name) for name, column in columns.items()])
         stream = part if stream is None else stream.unionByName(part)
     # A bare sort before mapInArrow may be optimised away; the order of a window may not.
-    in_order = Window.partitionBy("location_key").orderBy(
+    in_order = Window.partitionBy("location_batch").orderBy(
         F.expr("date_key div 100"), "stream_kind", "cart_line_id"
     )
+    stream = stream.withColumn("location_batch", F.expr(f"location_key % {location_batches}"))
     stream = stream.withColumn("stream_position", F.row_number().over(in_order))
     return stream.mapInArrow(
-        lambda batches: simulate(batches, calendars, rules), spark_ddl(OUTPUT_SCHEMA)
+        lambda batches: simulate(batches, calendar, rules), spark_ddl(OUTPUT_SCHEMA)
     )

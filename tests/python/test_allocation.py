@@ -1,8 +1,11 @@
 """int_allocation against the naive simulator, on random small worlds and on named situations."""
 
+import itertools
+from collections import defaultdict
 from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -74,64 +77,89 @@ def make_line(line_id, day, product=1, quantity=1, **changes):
         "channel_key": 1 + line_id % 2,
         "time_key": 1215,
         "promotion_key": line_id % 2,
-        "price_cents": 1000 + line_id,
+        "price_cents": 1000 + line_id % 1000,
         "discount_cents": 10 * (line_id % 2),
         "device_number": None,
     } | changes
 
 
-def stream(allocation, plan, adjustments, lines, batch_rows=7):
-    """The sorted union that the model builds, cut into small batches."""
-    rows = [
-        {
-            "stream_kind": allocation.PLAN,
-            "date_key": row["month_key"] * 100,
-            "cart_line_id": row["product_key"],
-            "packed": [float(row[name]) for name in allocation.PLAN_FIELDS]
-            + [float(day) for day in row["failed_order_days"]],
-        }
-        for row in plan
-    ]
-    rows += [
-        {
-            "stream_kind": allocation.ADJUSTMENT,
-            "date_key": row["date_key"] // 100 * 100,
-            "cart_line_id": row["date_key"],
-            "packed": [float(row[name]) for name in allocation.ADJUSTMENT_FIELDS],
-        }
-        for row in adjustments
-    ]
-    rows += [dict(row, stream_kind=allocation.CART_LINE) for row in lines]
+def stream(allocation, locations, location_batches=1, batch_rows=7):
+    """The sorted union that the model builds, cut into small batches.
+
+    locations: dict of location_key -> (calendar, plan, adjustments, lines).
+    """
+    rows = []
+    for location_key, (_, plan, adjustments, lines) in locations.items():
+        rows_of = (
+            (allocation.PLAN, plan, position_order),
+            (allocation.ADJUSTMENT, adjustments, lambda row: row["date_key"]),
+            (allocation.CART_LINE, lines, lambda row: row["cart_line_id"]),
+        )
+        for kind, kind_rows, order in rows_of:
+            for row in kind_rows:
+                row = row | {"stream_kind": kind, "location_key": location_key}
+                rows.append(row | {"cart_line_id": order(row)})
+    for row in rows:
+        row["location_batch"] = row["location_key"] % location_batches
+        if row["stream_kind"] == allocation.PLAN:
+            row["date_key"] = row["month_key"] * 100
+            row["packed"] = [float(row[name]) for name in allocation.PLAN_FIELDS]
+            row["packed"] += [float(day) for day in row["failed_order_days"]]
+        elif row["stream_kind"] == allocation.ADJUSTMENT:
+            row["packed"] = [float(row[name]) for name in allocation.ADJUSTMENT_FIELDS]
+            row["date_key"] = row["date_key"] // 100 * 100
     rows.sort(
-        key=lambda r: (r["date_key"] // 100, r["stream_kind"], r["date_key"], r["cart_line_id"])
+        key=lambda row: (
+            row["location_batch"],
+            row["date_key"] // 100,
+            row["stream_kind"],
+            row["cart_line_id"],
+        )
     )
+    positions = defaultdict(itertools.count)
+    for row in rows:
+        row["stream_position"] = next(positions[row["location_batch"]]) + 1
     types = {"packed": pa.list_(pa.float64()), "stream_kind": pa.int32()}
-    types |= dict.fromkeys(("location_key", "stream_position"), pa.int32())
+    types |= dict.fromkeys(("location_key", "location_batch", "stream_position"), pa.int32())
     types |= {name: pa.from_numpy_dtype(kind) for name, kind in allocation.LINE_FIELDS.items()}
     types |= dict.fromkeys(allocation.SMALL_FIELDS, pa.int16())
+    fields = set(types) - set(allocation.LINE_FIELDS) | {"date_key", "cart_line_id"}
+    of_line = fields | set(allocation.LINE_FIELDS)
     rows = [
-        dict.fromkeys(types) | row | {"location_key": LOCATION, "stream_position": position}
-        for position, row in enumerate(rows, start=1)
+        dict.fromkeys(types)
+        | {
+            name: value
+            for name, value in row.items()
+            if name in (of_line if row["stream_kind"] == allocation.CART_LINE else fields)
+        }
+        for row in rows
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema(types)).to_batches(batch_rows)
 
 
-def play(allocation, calendar, plan, adjustments, lines, rules):
-    """The model's answer in the naive simulator's form."""
-    supply_days = allocation.Calendar(
-        first_day=int(allocation.day_numbers(calendar[0]["date_key"])),
-        is_review=np.array([day["is_review_day"] for day in calendar]),
-        is_receipt=np.array([day["is_receipt_day"] for day in calendar]),
-        is_peak=np.array([day["is_peak_season"] for day in calendar]),
-        lead_time_days=calendar[0]["lead_time_days"],
-    )
-    batches = stream(allocation, plan, adjustments, lines)
-    emitted = list(allocation.simulate(iter(batches), {LOCATION: supply_days}, rules))
+def position_order(row):
+    return row["location_key"] << 32 | row["product_key"]
+
+
+def calendar_of(allocation, locations):
+    days = [
+        day | {"location_key": location_key}
+        for location_key, (calendar, _, _, _) in locations.items()
+        for day in calendar
+    ]
+    return allocation.calendar_from_rows(pd.DataFrame(days))
+
+
+def play(allocation, locations, rules, location_batches=1):
+    """The model's answers by location in the naive simulator's form."""
+    batches = stream(allocation, locations, location_batches)
+    calendar = calendar_of(allocation, locations)
+    emitted = list(allocation.simulate(iter(batches), calendar, rules))
     rows = pa.Table.from_batches(emitted, schema=allocation.OUTPUT_SCHEMA).to_pylist()
-    outcomes, carts, snapshots, events = {}, {}, {}, []
+    answers = {location_key: ({}, {}, {}, []) for location_key in locations}
     for row in rows:
         record_kind, product = row["record_kind"], row["product_key"]
-        assert row["location_key"] == LOCATION
+        outcomes, carts, snapshots, events = answers[row["location_key"]]
         fields = {name: row[name] for name in ("date_key", *allocation.RECORDS[record_kind])}
         beside = row.keys() - fields - {"record_kind", "location_key", "product_key"}
         assert all(row[name] is None for name in beside)
@@ -149,23 +177,33 @@ def play(allocation, calendar, plan, adjustments, lines, rules):
             continue
         assert key not in found
         found[key] = fields
-    return outcomes, carts, snapshots, events
+    return answers
 
 
 @pytest.fixture(scope="module")
-def compare(allocation):
-    """Plays a world both ways, asserts that they agree, and returns the naive answer."""
+def compare_locations(allocation):
+    """Plays locations both ways, asserts that they agree, and returns the naive answers."""
 
-    def run(calendar, plan, lines, adjustments=(), threshold=2, increase=0.25, recovery=0.5):
+    def run(locations, location_batches=1, threshold=2, increase=0.25, recovery=0.5):
         rules = allocation.Rules(threshold, increase, recovery)
-        arguments = (calendar, plan, list(adjustments), lines, rules)
-        expected = replay(*arguments)
-        got = play(allocation, *arguments)
-        assert got[0] == expected[0]
-        assert got[1] == expected[1]
-        assert got[2] == expected[2]
-        assert sorted(got[3]) == sorted(expected[3])
-        return expected
+        got = play(allocation, locations, rules, location_batches)
+        answers = {}
+        for location_key, arguments in locations.items():
+            answers[location_key] = expected = replay(*arguments, rules)
+            assert got[location_key][:3] == expected[:3]
+            assert sorted(got[location_key][3]) == sorted(expected[3])
+        return answers
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def compare(compare_locations):
+    """Does the same with one location."""
+
+    def run(calendar, plan, lines, adjustments=(), **settings):
+        location = (calendar, plan, list(adjustments), lines)
+        return compare_locations({LOCATION: location}, **settings)[LOCATION]
 
     return run
 
@@ -175,13 +213,12 @@ draws = st.integers(0, 7).map(lambda n: n / 8)
 
 
 @st.composite
-def worlds(draw):
-    start = date(2025, 10, 1) + timedelta(days=draw(st.integers(0, 80)))
-    days = draw(st.integers(1, 45))
+def location_worlds(draw, location_key, start, days, most_carts):
+    """Calendar, plan, adjustments and lines of a location."""
     review = draw(st.integers(1, 9))
     lead_time = draw(st.integers(1, review))
     calendar = make_calendar(start, days, review, lead_time, draw(st.integers(0, 8)))
-    products = range(1, 1 + draw(st.integers(1, 4)))
+    products = sorted(draw(st.sets(st.integers(1, 5), min_size=1, max_size=4)))
     first_receipt = next((n for n, day in enumerate(calendar) if day["is_receipt_day"]), days)
     ordered_before = first_receipt < days and first_receipt < lead_time
     plan = make_plan(start, days, products)
@@ -210,9 +247,12 @@ def worlds(draw):
     unique = {(row["date_key"], row["product_key"], row["is_damage"]): row for row in adjustments}
     adjustments = [unique[key] for key in sorted(unique)]
     lines = []
-    for cart_number in range(1, 1 + draw(st.integers(0, 25))):
+    for cart in range(draw(st.integers(0, most_carts))):
+        day = start + timedelta(days=draw(st.integers(0, days - 1)))
+        # As in int_cart_lines, numbers begin with the day and the location.
+        block = (to_key(day) * 10 + location_key) * 1000
         cart = {
-            "cart_number": cart_number,
+            "cart_number": block + cart,
             "is_digital": draw(st.booleans()),
             "abandonment_draw": draw(draws),
             "recovery_draw": draw(draws),
@@ -222,12 +262,11 @@ def worlds(draw):
         cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
         cart["customer_key"] = draw(st.integers(1, 5))
         cart["channel_key"], cart["time_key"] = 4, 900
-        day = start + timedelta(days=draw(st.integers(0, days - 1)))
         for product in draw(st.sets(st.sampled_from(products), min_size=1)):
             comes_back = draw(st.booleans())
             lines.append(
                 make_line(
-                    len(lines) + 1,
+                    block + len(lines) + 1,
                     day,
                     product,
                     draw(st.integers(1, 3)),
@@ -238,19 +277,28 @@ def worlds(draw):
                     **cart,
                 )
             )
+    return calendar, plan, adjustments, lines
+
+
+@st.composite
+def worlds(draw):
+    start = date(2025, 10, 1) + timedelta(days=draw(st.integers(0, 80)))
+    days = draw(st.integers(1, 45))
+    location_keys = sorted(draw(st.sets(st.integers(1, 9), min_size=1, max_size=3)))
+    most_carts = 25 // len(location_keys)
     return {
-        "calendar": calendar,
-        "plan": plan,
-        "lines": lines,
-        "adjustments": adjustments,
+        "locations": {
+            key: draw(location_worlds(key, start, days, most_carts)) for key in location_keys
+        },
+        "location_batches": draw(st.integers(1, 3)),
         "threshold": draw(st.integers(0, 4)),
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(world=worlds())
-def test_random_worlds_agree_line_by_line(compare, world):
-    compare(**world)
+def test_random_worlds_agree_line_by_line(compare_locations, world):
+    compare_locations(**world)
 
 
 START = date(2025, 11, 27)
@@ -350,29 +398,105 @@ def test_recovery_competes_on_its_own_day(compare):
     assert (again["is_abandoned"], again["quantity_allocated"]) == (False, 1)
 
 
+def test_returns_of_a_product_due_on_one_day_all_come_back(compare):
+    after = [
+        {"return_lag_days": wait - 2, "restock_delay_days": 2, "quantity": 2} for wait in (5, 5, 4)
+    ]
+    lines = [make_line(n, START, **after[n - 1]) for n in (1, 2)]
+    lines.append(make_line(3, START + timedelta(days=1), **after[2]))
+    plan = make_plan(START, 6, [1], opening=6, level=0)
+    _, _, snapshots, _ = compare(make_calendar(START, 6), plan, lines)
+    assert snapshots[1, to_key(START + timedelta(days=4))]["quantity_available"] == 0
+    assert snapshots[1, to_key(START + timedelta(days=5))]["quantity_available"] == 6
+
+
+def shops(days=40):
+    """Two locations with other products, calendars and lead times; some months without lines."""
+    lost = {
+        "is_digital": True,
+        "base_abandonment_rate": 0.6,
+        "abandonment_draw": 0.1,
+        "recovery_draw": 0.3,
+        "recovery_lag_days": 6,
+    }
+    december = START + timedelta(days=20)
+    return {
+        2: (
+            make_calendar(START, days, review_period=4, lead_time=2),
+            make_plan(START, days, [1, 4], opening=3),
+            [],
+            # The second cart comes back in a month without other lines here.
+            [make_line(1, START, 4, 2), make_line(3, START, 1, **lost)],
+        ),
+        5: (
+            make_calendar(START, days, review_period=7, lead_time=3, offset=1),
+            make_plan(START, days, [2, 4, 7], opening=6, failed=[20251204]),
+            [],
+            [make_line(5, december, 4, 3), make_line(6, december, 7, 9)],
+        ),
+    }
+
+
+def test_locations_played_together_are_as_alone(allocation, compare_locations):
+    locations = shops()
+    expected = compare_locations(locations)
+    assert {key[1] for key in expected[2][1]} == {1, 2}
+    for location_key, location in locations.items():
+        alone = compare_locations({location_key: location})
+        assert alone[location_key] == expected[location_key]
+    assert compare_locations(locations, location_batches=2) == expected
+
+
+def test_rows_leave_in_batches_of_a_fixed_size(allocation, compare_locations, monkeypatch):
+    monkeypatch.setattr(allocation, "BATCH_ROWS", 8)
+    locations = shops()
+    for location_key, (_, _, _, lines) in locations.items():
+        lines += [make_line(n - 10 * location_key, START, 4) for n in range(10)]
+    compare_locations(locations)
+    batches = stream(allocation, locations)
+    calendar, rules = calendar_of(allocation, locations), allocation.Rules(2, 0.25, 0.5)
+    emitted = list(allocation.simulate(iter(batches), calendar, rules))
+    assert max(batch.num_rows for batch in emitted) == 8
+    in_full_batches = {batch["record_kind"][0].as_py() for batch in emitted if batch.num_rows == 8}
+    assert in_full_batches == set(allocation.RECORDS)
+
+
+@pytest.mark.parametrize(
+    ("positions", "locations", "batches"),
+    [(0, 5, 1), (300, 5, 1), (100_000, 50, 5), (100_001, 50, 6), (130_000, 13, 7), (10**8, 9, 9)],
+)
+def test_batches_are_of_whole_locations(allocation, monkeypatch, positions, locations, batches):
+    monkeypatch.setattr(allocation, "POSITIONS_IN_BATCH", 20_000)
+    assert allocation.count_batches(positions, locations) == batches
+
+
+def test_positions_that_change_between_months_are_refused(allocation):
+    location = shops()[2]
+    plan = [row for row in location[1] if (row["month_key"], row["product_key"]) != (202512, 4)]
+    with pytest.raises(ValueError, match="same locations and products"):
+        play(allocation, {2: (location[0], plan, [], [])}, allocation.Rules(2, 0.25, 0.5))
+
+
 def test_unsorted_stream_is_refused(allocation):
-    plan = make_plan(START, 10, [1])
     lines = [make_line(1, START), make_line(2, START)]
-    batches = stream(allocation, plan, [], lines, batch_rows=1)
-    rules = allocation.Rules(2, 0.25, 0.5)
-    calendar = make_calendar(START, 10)
-    supply_days = allocation.Calendar(
-        first_day=int(allocation.day_numbers(calendar[0]["date_key"])),
-        is_review=np.array([day["is_review_day"] for day in calendar]),
-        is_receipt=np.array([day["is_receipt_day"] for day in calendar]),
-        is_peak=np.array([day["is_peak_season"] for day in calendar]),
-        lead_time_days=3,
-    )
-    first, second, third, fourth = batches
+    locations = {
+        key: (make_calendar(START, 10), make_plan(START, 10, [1]), [], lines) for key in (1, 2)
+    }
+    batches = stream(allocation, locations, location_batches=2, batch_rows=1)
+    calendar, rules = calendar_of(allocation, locations), allocation.Rules(2, 0.25, 0.5)
+    first, second, third, fourth, *others = batches
     for wrong in (
         batches[::-1],
         [second, first, third, fourth],
         [first, third, second, fourth],
         [first, second, fourth],
         batches[1:],
+        [first, second, third, *others, fourth],
+        [first, second, third, fourth, *others[1:]],
     ):
         with pytest.raises(ValueError, match="must arrive"):
-            list(allocation.simulate(iter(wrong), {LOCATION: supply_days}, rules))
+            list(allocation.simulate(iter(wrong), calendar, rules))
+    assert list(allocation.simulate(iter(batches), calendar, rules))
 
 
 def test_date_keys_and_day_numbers_are_inverse(allocation):

@@ -308,12 +308,14 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
     rows = replenishment.plan_location(demand, location, target_rate)
     days = range(FIRST_DAY, FIRST_DAY + 90)
     from_review = np.array([location.days_from_review(day) for day in days])
+    location_key = np.array([1])
     calendar = allocation.Calendar(
+        location_key=location_key,
         first_day=FIRST_DAY,
-        is_review=from_review == schedule.review_period_days,
-        is_receipt=from_review == schedule.lead_time_days,
-        is_peak=np.zeros(90, bool),
-        lead_time_days=schedule.lead_time_days,
+        is_review=from_review[None] == schedule.review_period_days,
+        is_receipt=from_review[None] == schedule.lead_time_days,
+        is_peak=np.zeros((1, 90), bool),
+        lead_time_days=np.array([schedule.lead_time_days]),
     )
     rules = allocation.Rules(
         low_inventory_threshold=5, cart_abandonment_increase=0.1, cart_recovery_rate=0.0
@@ -325,8 +327,9 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
     for month, lines in zip(MONTHS[:3], lines_by_month, strict=True):
         of_month = rows.filter(pc.equal(rows["month_key"], month))
         month_plan = allocation.numpy_columns(of_month, allocation.PLAN_FIELDS)
-        simulator = simulator or allocation.LocationSimulator(month_plan, calendar, rules)
         failed = allocation.failed_order_matrix(of_month["failed_order_days"])
+        month_plan |= {"location_key": location_key.repeat(len(failed)), "order_fails": failed}
+        simulator = simulator or allocation.Simulator(month_plan, calendar, rules)
         rate = planned[MONTHS.index(month)].mean() * schedule.adjustment_rate
         day, product = np.nonzero(rng.random((failed.shape[1], planned.shape[1])) < rate)
         adjustments = {
@@ -337,11 +340,11 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
             "write_off_lag_days": np.full(len(day), 3),
         }
         assert set(adjustments) == set(allocation.ADJUSTMENT_FIELDS)
-        history, _, _, _ = simulator.play_month(
-            month_plan | {"month_key": month}, failed, adjustments, lines
-        )
-        stock += [day["quantity_available"] for day in history]
-    return np.array(stock)
+        adjustments["location_key"] = location_key.repeat(len(day))
+        lines["location_key"] = location_key.repeat(len(lines["cart_line_id"]))
+        played = simulator.play_month(month, month_plan, adjustments, pa.table(lines))
+        stock.append(played.stock["quantity_available"])
+    return np.concatenate(stock)
 
 
 @pytest.mark.parametrize(
