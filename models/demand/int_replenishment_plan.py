@@ -14,6 +14,7 @@ P is the number of products of a location, M of months, R of rows (see ShelvesBy
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
@@ -110,9 +111,20 @@ class Location:
     schedule: Schedule
     selling: Selling
 
-    def uniforms(self, stream, day):
-        """Generator of the uniforms of a day."""
-        return uniforms(self.seed, stream, self.location_key, int(day))
+    def uniforms(self, stream, days, size, uses=1):
+        """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day.
+
+        A block depends on nothing but its keys: not on the machine, nor on NumPy's version.
+        """
+        bits = np.random.Philox(key=[self.seed, stream])
+        generator, state = np.random.Generator(bits), bits.state
+        draws = np.empty((uses, len(days), size))
+        for n, day in enumerate(days):
+            # Setting the counter takes a tenth of the time that a new generator does.
+            state["state"]["counter"] = np.array([0, 0, self.location_key, day], np.uint64)
+            bits.state = state
+            draws[:, n] = generator.random((size, uses)).T
+        return draws
 
     def days_from_review(self, day):
         """Days from the last review before the day: review_period_days on a review day."""
@@ -120,32 +132,39 @@ class Location:
         return (day - self.first_day + self.days_since_review) % period or period
 
 
-def uniforms(seed, stream, location, day):
-    """Generator of a block's uniforms in [0, 1): the same with every machine and NumPy version."""
-    return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, location, day]))
+def poisson_quantile(mean, draw):
+    """Inverse CDF of the Poisson distribution (normal approximation above a mean of 500).
 
-
-def poisson_quantiles(means, draws):
-    """Inverse CDF of the Poisson distribution, element by element (means above 600: the mean)."""
-    mean, draw = means.ravel(), draws.ravel()
-    counts = np.where(mean > 600, np.round(mean), 0).astype(np.int64)
-    at = np.flatnonzero(mean <= 600)
-    mean, draw = mean[at], draw[at]
-    term = np.exp(-mean)
-    cdf, count = term.copy(), 0
-    while len(at):
-        above = (draw >= cdf) & (term > 0)
-        at, mean, draw = at[above], mean[above], draw[above]
-        count += 1
-        counts[at] = count
-        term = term[above] * mean / count
-        cdf = cdf[above] + term
-    return counts.reshape(means.shape)
+    mean, draw: arrays that are broadcast. Returns the least counts whose CDF is above the draws.
+    """
+    counts = np.zeros(np.broadcast_shapes(mean.shape, draw.shape), np.int64)
+    # Most draws are below 1 - mean, which is not above exp(-mean), the chance of none.
+    at = np.nonzero(draw >= 1 - mean)
+    mean, draw = (np.broadcast_to(values, counts.shape)[at] for values in (mean, draw))
+    draw = np.clip(draw, 1e-12, 1 - 1e-12)  # sums of rounded chances may end so far below 1
+    found = np.zeros(len(mean), np.int64)
+    for n in np.flatnonzero(mean > 500):
+        found[n] = round(NormalDist(mean[n], mean[n] ** 0.5).inv_cdf(draw[n]))
+    count, chance = 0, np.exp(-mean)
+    left = np.flatnonzero((mean <= 500) & (draw >= chance))
+    mean, draw, chance = mean[left], draw[left], chance[left]
+    cdf = chance
+    while len(left):  # more than count: as many counts again at once, up to 32
+        more = count + np.arange(1, min(count + 1, 32) + 1)[:, None]
+        chances = chance * np.cumprod(mean / more, axis=0)
+        cdfs = cdf + np.cumsum(chances, axis=0)
+        found[left] = count + 1 + (draw >= cdfs).sum(axis=0)
+        count += len(more)
+        above = np.flatnonzero(draw >= cdfs[-1])
+        left, mean, draw = left[above], mean[above], draw[above]
+        chance, cdf = chances[-1, above], cdfs[-1, above]
+    counts[at] = found
+    return counts
 
 
 def gamma_quantiles(draws):
-    """Gamma with shape 2 and mean 1 from pairs of uniforms, (..., 2): how uneven weeks are."""
-    return -np.log1p(-draws).sum(axis=-1) / 2
+    """Gamma with shape 2 and mean 1 from pairs of uniforms, (2, ...): how uneven weeks are."""
+    return -np.log1p(-draws).sum(axis=0) / 2
 
 
 def levels_for(demand):
@@ -211,23 +230,27 @@ def strength_for(target_rate, schedule, rate_of):
 class ShelvesByFailures:
     """Stock of the same positions, for the same demand, after 0, 1, 2, ... failed orders in a row.
 
-    stock: (R, P) units. At each review a row, used in turn, starts with the level: the order placed
-    then is the last one that comes. Until the order arrives its row is not what is on the shelf.
+    stock: (R, P) units. Each review puts a row in front that starts with the level: the order
+    placed then is the last one that comes. Until the order arrives that row is not on the shelf.
     """
 
     def __init__(self, selling, level):
         """level: (P,) units to begin with."""
         self.selling = selling
-        self.stock = np.tile(level, (MOST_FAILURES + 2, 1))
-        # Two waits one after the other: few come back at once, most after about return_days.
-        self.with_customer, self.on_the_way = np.zeros((2, *self.stock.shape))
-        self.newest = 0
+        # Stock and two waits one after the other: few units come back at once, most after about
+        # return_days. Units are whole, but NumPy is several times as fast on floats.
+        self.state = np.zeros((3, 1, len(level)))
+        self.stock[:] = level
         self.is_ordered = level > 0
 
-    def rows(self, newest_has_arrived):
-        """(MOST_FAILURES + 1,) rows of the shelf after 0, 1, 2, ... failed orders."""
-        last = self.newest if newest_has_arrived else self.newest - 1
-        return (last - np.arange(MOST_FAILURES + 1)) % len(self.stock)
+    @property
+    def stock(self):
+        return self.state[0]
+
+    def on_shelf(self, newest_has_arrived):
+        """(MOST_FAILURES + 1, P) units on the shelf after 0, 1, 2, ... failed orders."""
+        first = 0 if newest_has_arrived else 1
+        return self.stock[first : first + MOST_FAILURES + 1]
 
     def sell(self, wanted, wanted_if_low, adjusted, return_draws, days=1):
         """Returns, then sales, then adjustments, of some days.
@@ -235,50 +258,50 @@ class ShelvesByFailures:
         wanted, wanted_if_low, adjusted: (P,) units; return_draws: (P,) uniforms.
         """
         share = 1 - (1 - 2 / self.selling.return_days) ** days
-        self.stock += (self.on_the_way * share + return_draws).astype(np.int64)
-        self.on_the_way += self.with_customer * share - self.on_the_way * share
-        self.with_customer *= 1 - share
+        stock, with_customer, on_the_way = self.state
+        coming, sent = on_the_way * share, with_customer * share
+        on_the_way += sent - coming
+        with_customer *= 1 - share
+        stock += np.floor(coming + return_draws)
         if wanted_if_low is not wanted:
-            is_low = self.stock < self.selling.low_inventory_threshold
+            is_low = stock < self.selling.low_inventory_threshold
             wanted = np.where(is_low, wanted_if_low, wanted)
-        sold = np.minimum(self.stock, wanted)
-        self.stock = np.maximum(self.stock - sold - adjusted, 0)
-        self.with_customer += sold * self.selling.return_rate
+        with_customer += np.minimum(stock, wanted) * self.selling.return_rate
+        stock -= wanted + adjusted
+        np.maximum(stock, 0, out=stock)
 
     def review(self, level):
-        """Order up to the level, (P,): the next row."""
-        last, self.newest = self.newest, (self.newest + 1) % len(self.stock)
+        """Order up to the level, (P,): a row in front, whose order is not on the shelf yet."""
+        kept = self.state[:, : MOST_FAILURES + 1]
+        self.state = np.concatenate([kept[:, :1], kept], axis=1)
+        self.stock[0] = np.maximum(level, self.stock[1])
         self.is_ordered = level > 0
-        for state in (self.stock, self.with_customer, self.on_the_way):
-            state[self.newest] = state[last]
-        self.stock[self.newest] = np.maximum(level, self.stock[last])
 
     def receive(self):
         """The last order comes, where one was placed: others keep what earlier failures left."""
         at = np.flatnonzero(~self.is_ordered)
-        for state in (self.stock, self.with_customer, self.on_the_way):
-            state[:, at] = np.roll(state[:, at], 1, axis=0)
+        self.state[:, :-1, at] = self.state[:, 1:, at]
 
     def forget_returns(self):
         """Sales before the first day are not known, so nothing of them comes back after it."""
-        self.with_customer[:] = self.on_the_way[:] = 0
+        self.state[1:] = 0
 
 
 def leaving_units(location, share_bought, means, draws):
     """What leaves the shelf if there is enough: wanted, wanted when stock is low, adjusted units.
 
-    Each (..., P) from means (..., P), units planned, and draws (..., P, 3). share_bought: units
-    wanted per unit planned when stock is not low.
+    Each (..., P) whole floats from means (..., P), units planned, and draws (3, ..., P).
+    share_bought: units wanted per unit planned when stock is not low.
     """
     selling = location.selling
 
     def wanted(share):
-        lines = poisson_quantiles(means * share / selling.units_per_line, draws[..., 0])
-        return np.floor(lines * selling.units_per_line + draws[..., 1]).astype(np.int64)
+        lines = poisson_quantile(means * share / selling.units_per_line, draws[0])
+        return np.floor(lines * selling.units_per_line + draws[1])
 
     # What vanishes or gets damaged is spread evenly over the products.
     adjustments = means.mean(axis=-1, keepdims=True) * location.schedule.adjustment_rate
-    adjusted = poisson_quantiles(np.broadcast_to(adjustments, means.shape), draws[..., 2])
+    adjusted = poisson_quantile(adjustments, draws[2]).astype(float)
     units = wanted(share_bought)
     if selling.share_bought_if_low < 1:
         return units, wanted(selling.share_bought_if_low), adjusted
@@ -300,13 +323,13 @@ def burn_in(location, stream, share_bought, demand, level):
         for end in [min(review + period + 1, location.first_day)]
     ]
     days, lengths = np.array([week for of_review in weeks for week in of_review]).T
-    draws = np.array([location.uniforms(stream, day).random((len(demand), 6)) for day in days])
-    means = demand * lengths[:, None] * gamma_quantiles(draws[..., :2])
-    leaving = leaving_units(location, share_bought, means, draws[..., 2:5])
-    sales = zip(*leaving, draws[..., 5], lengths, strict=True)
+    draws = location.uniforms(stream, days, len(demand), 6)
+    means = demand * lengths[:, None] * gamma_quantiles(draws[:2])
+    leaving = leaving_units(location, share_bought, means, draws[2:5])
+    sales = zip(*leaving, draws[5], lengths, strict=True)
     shelves = ShelvesByFailures(location.selling, level)
     for of_review in weeks:
-        before_review = shelves.stock.copy()
+        before_review = shelves.stock
         shelves.review(level)
         for _ in of_review:
             shelves.sell(*next(sales))
@@ -325,15 +348,15 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
     since_review = location.days_from_review(location.first_day)
     last_review = location.first_day - since_review
     is_due_later = since_review <= location.schedule.lead_time_days
-    draws = location.uniforms(OUTAGE_AGE, last_review).random(len(demand))
+    ((draws,),) = location.uniforms(OUTAGE_AGE, [last_review], len(demand))
     failures = np.minimum(np.searchsorted(np.cumsum(shares), draws, side="right"), MOST_FAILURES)
-    at = shelves.rows(not is_due_later)[failures], np.arange(len(demand))
-    failing, in_transit = failures > 0, np.zeros(len(demand), np.int64)
+    at = failures, np.arange(len(demand))
+    failing, in_transit = failures > 0, np.zeros(len(demand))
     if is_due_later:
-        draws = location.uniforms(OUTAGES, last_review).random(len(demand))
+        ((draws,),) = location.uniforms(OUTAGES, [last_review], len(demand))
         failing = draws < np.where(failing, stay, start)
         in_transit = np.where(failing, 0, np.maximum(level - before_review[at], 0))
-    return shelves.stock[at], in_transit, failing
+    return shelves.on_shelf(not is_due_later)[at], in_transit, failing
 
 
 def month_days(month_key):
@@ -356,22 +379,22 @@ def play_months(location, shelves, months, share_bought, demand, level):
         first, stop = month_days(month)
         days = np.arange(max(first, location.first_day), stop)
         mondays, week = np.unique(days - (days + 3) % 7, return_inverse=True)  # day 0: a Thursday
-        weeks = [location.uniforms(CALIBRATION_WEEK, day).random((size, 2)) for day in mondays]
+        weeks = location.uniforms(CALIBRATION_WEEK, mondays, size, 2)
         index = np.array([selling.day_index[day] for day in days.tolist()])
-        means = demand[n] * index[:, None] * gamma_quantiles(np.array(weeks))[week]
-        draws = np.array([location.uniforms(CALIBRATION, day).random((size, 4)) for day in days])
-        leaving = leaving_units(location, share_bought[n], means, draws[..., :3])
-        sales = zip(*leaving, draws[..., 3], strict=True)
+        means = demand[n] * index[:, None] * gamma_quantiles(weeks)[week]
+        draws = location.uniforms(CALIBRATION, days, size, 4)
+        leaving = leaving_units(location, share_bought[n], means, draws[:3])
+        sales = zip(*leaving, draws[3], strict=True)
         for day, of_day in zip(days.tolist(), sales, strict=True):
             from_review = location.days_from_review(day)
             if from_review == schedule.lead_time_days:
                 shelves.receive()
-            rows = shelves.rows(from_review >= schedule.lead_time_days)
+            on_shelf = shelves.on_shelf(from_review >= schedule.lead_time_days)
             if selling.share_bought_if_low < 1:
-                is_low = shelves.stock[rows] < selling.low_inventory_threshold
+                is_low = on_shelf < selling.low_inventory_threshold
                 low.append((is_low * demand[n]).sum(axis=1) / max(demand[n].sum(), 1e-9))
             shelves.sell(*of_day)
-            empty.append((shelves.stock[rows] == 0).mean(axis=1))
+            empty.append((on_shelf == 0).sum(axis=1) / size)
             if from_review == schedule.review_period_days:
                 shelves.review(level[n])
         all_days.append(days)
@@ -404,7 +427,7 @@ def sample_of(location, *by_product):
     """The columns of SAMPLE_SIZE positions of the location from arrays (..., P)."""
     # Another choice of products at each location, so that errors of the choice average out.
     count = by_product[0].shape[-1]
-    order = np.argsort(location.uniforms(CALIBRATION, 0).random(count), kind="stable")
+    order = np.argsort(location.uniforms(CALIBRATION, [0], count)[0, 0], kind="stable")
     sample = np.sort(np.resize(order, SAMPLE_SIZE))
     return tuple(values[..., sample] for values in by_product)
 
@@ -461,75 +484,127 @@ def calibrate(location, target_rate, months, share_bought, demand, opening_level
     return failure_shares(*schedule.outage_chances(strength)), chances
 
 
-def plan_location(table, location, target_rate):
-    """Plan of one location: table of OUTPUT_SCHEMA from its rows of int_demand_plan (Arrow table).
+def failed_order_days(location, months, chances, failing):
+    """Days of the month of failed orders: an Arrow list for each month and product, by month.
 
-    The last MONTHS_AHEAD months only serve to look ahead.
+    chances: a pair for each month (see Schedule); failing: (P,), the last order before failed.
     """
-    columns = {name: np.asarray(table[name].combine_chunks()) for name in table.column_names}
-    order = np.lexsort((columns["product_key"], columns["month_key"]))
-    columns = {name: values[order] for name, values in columns.items()}
-    products = np.unique(columns["product_key"])
-    all_months = np.unique(columns["month_key"])
-    stocking, planned = (
-        columns[name].reshape(len(all_months), len(products))
-        for name in ("stocking_daily_demand", "planned_daily_demand")
-    )
-    schedule = location.schedule
-    level = order_up_to_levels(stocking, schedule.cover_days)
-    opening_level = levels_for(stocking[0] * schedule.cover_days)
-    sample = sample_of(location, planned[:-2], opening_level, level)
-    share_bought = shares_bought(location, target_rate, all_months[:-2], *sample)
-    shares, chances = calibrate(location, target_rate, all_months[:-2], share_bought, *sample)
-    available, in_transit, failing = opening_stock(
-        location, share_bought[0], planned[0], opening_level, shares, *chances[0]
-    )
-
-    months = all_months[:-MONTHS_AHEAD]
-    planned, level = planned[: len(months)], level[: len(months)]
     failed_days = []
     for month, (start, stay) in zip(months, chances, strict=True):
         first, stop = month_days(month)
-        failed = np.zeros((len(products), stop - first), dtype=bool)
+        failed = np.zeros((len(failing), stop - first), dtype=bool)
         for day in range(max(first, location.first_day), stop):
-            if location.days_from_review(day) == schedule.review_period_days:
-                draws = location.uniforms(OUTAGES, day).random(len(products))
+            if location.days_from_review(day) == location.schedule.review_period_days:
+                ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
                 failing = draws < np.where(failing, stay, start)
                 failed[:, day - first] = failing
         day = np.nonzero(failed)[1]
         offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
         failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(day + 1, pa.int32())))
+    return pa.concat_arrays(failed_days)
 
-    is_first = np.repeat(np.arange(len(months)) == 0, len(products))
+
+def plan_location(table, location, target_rate):
+    """Plan of one location: table of OUTPUT_SCHEMA from its rows of int_demand_plan (Arrow table).
+
+    The rows come by month and product, every product in every month. The last MONTHS_AHEAD months
+    only serve to look ahead.
+    """
+    columns = {name: np.asarray(table[name].combine_chunks()) for name in table.column_names}
+    all_months = np.unique(columns["month_key"])
+    products = columns["product_key"].reshape(len(all_months), -1)[0]
+    stocking, planned = (
+        columns[name].reshape(len(all_months), len(products))
+        for name in ("stocking_daily_demand", "planned_daily_demand")
+    )
+    cover_days = location.schedule.cover_days
+    level = order_up_to_levels(stocking, cover_days)
+    opening_level = levels_for(stocking[0] * cover_days)
+    sample = sample_of(location, planned[:-2], opening_level, level)
+    share_bought = shares_bought(location, target_rate, all_months[:-2], *sample)
+    shares, chances = calibrate(location, target_rate, all_months[:-2], share_bought, *sample)
+    *opening, failing = opening_stock(
+        location, share_bought[0], planned[0], opening_level, shares, *chances[0]
+    )
+    months = all_months[:-MONTHS_AHEAD]
+    failed = failed_order_days(location, months, chances, failing)
+    count = len(months)
+    return plan_table(location, months, products, planned[:count], level[:count], opening, failed)
+
+
+def plan_table(location, months, products, planned, level, opening, failed):
+    """Table of OUTPUT_SCHEMA, by month and product.
+
+    planned, level: (M, P); opening: units available and in transit, each (P,); failed: Arrow
+    lists of M x P elements.
+    """
+    schedule = location.schedule
     exposure = schedule.review_period_days + schedule.lead_time_days
+    is_later = np.repeat(np.arange(len(months)) > 0, len(products))
+    available, in_transit = (np.tile(units, len(months)) for units in opening)
     values = {
-        "location_key": np.full(len(is_first), location.location_key),
+        "location_key": np.full(len(is_later), location.location_key),
         "product_key": np.tile(products, len(months)),
         "month_key": np.repeat(months, len(products)),
         "planned_daily_demand": planned.ravel(),
         "order_up_to_level": level.ravel(),
         "reorder_point": np.ceil(planned * exposure).ravel(),
         "reorder_quantity": np.ceil(planned * schedule.review_period_days).ravel(),
-        "opening_available": np.ma.array(np.tile(available, len(months)), mask=~is_first),
-        "opening_in_transit": np.ma.array(np.tile(in_transit, len(months)), mask=~is_first),
+        "opening_available": pa.array(available, mask=is_later),
+        "opening_in_transit": pa.array(in_transit, mask=is_later),
     }
-    arrays = [
-        pa.array(np.ma.getdata(data), mask=np.ma.getmaskarray(data)).cast(
-            OUTPUT_SCHEMA.field(name).type
+    arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
+    return pa.Table.from_arrays([*arrays, failed], schema=OUTPUT_SCHEMA)
+
+
+def split_locations(batches):
+    """Regroup a stream of Arrow batches into one Arrow table for each location.
+
+    Raises ValueError when stream_position does not count from 1 in each of them: an engine that
+    reorders must not go unnoticed.
+    """
+    pending, last_location, last_position = [], None, 0
+    for batch in batches:
+        location, position = (
+            np.asarray(batch.column(name)) for name in ("location_key", "stream_position")
         )
-        for name, data in values.items()
-    ]
-    return pa.Table.from_arrays([*arrays, pa.concat_arrays(failed_days)], schema=OUTPUT_SCHEMA)
+        if not len(position):
+            continue
+        goes_on = np.append(location[0] == last_location, location[1:] == location[:-1])
+        before = np.append(last_position, position[:-1])
+        if (position != np.where(goes_on, before + 1, 1)).any():
+            raise ValueError("rows of a location must arrive in the order of stream_position")
+        last_location, last_position = location[-1], position[-1]
+        cuts = np.flatnonzero(~goes_on)
+        for start, stop in zip([0, *cuts], [*cuts, len(position)], strict=True):
+            if position[start] == 1 and pending:
+                yield pa.Table.from_batches(pending)
+                pending = []
+            if start < stop:
+                pending.append(batch.slice(start, stop - start))
+    if pending:
+        yield pa.Table.from_batches(pending)
 
 
-def sellings_from(read, traffic, config):
-    """Selling of each channel group; read(name) gives a seed as a pandas frame.
+def plan_stream(batches, locations, target_rate):
+    """Arrow record batches of int_demand_plan -> record batches of OUTPUT_SCHEMA.
+
+    locations: dict of location_key -> Location. The rows of a location must come in the order of
+    stream_position: by month and product.
+    """
+    for table in split_locations(batches):
+        location = locations[table["location_key"][0].as_py()]
+        yield from plan_location(table, location, target_rate).to_batches()
+
+
+def sellings_from(seeds, traffic, config):
+    """Selling of each channel group; seeds: their pandas frames by name.
 
     traffic: int_traffic_plan as a pandas frame, with the column promotion_uplift: how many times
     its usual demand the average product has that day. config: dict of the model's variables.
     """
-    rates = read("return_rates").set_index("channel_group")["return_rate_index"].astype(float)
-    lags, baskets = read("return_lags"), read("basket_sizes")
+    rates = seeds["return_rates"].set_index("channel_group")["return_rate_index"].astype(float)
+    lags, baskets = seeds["return_lags"], seeds["basket_sizes"]
     digital_share = config["digital_share"]
     mean_index = digital_share * rates["digital"] + (1 - digital_share) * rates["store"]
     increase, recovery_rate = config["cart_abandonment_increase"], config["cart_recovery_rate"]
@@ -537,7 +612,7 @@ def sellings_from(read, traffic, config):
     bought = 1 - base_rate * (1 - recovery_rate)
     abandoned_if_low = min(base_rate + increase, 1)
     bought_if_low = 1 - abandoned_if_low * (1 - max(recovery_rate - increase, 0))
-    line = read("units_per_line").astype(float)
+    line = seeds["units_per_line"].astype(float)
     sellings = {}
     for group in ("store", "digital"):
         days = traffic[traffic["channel_group"] == group].sort_values("date_key")
@@ -564,8 +639,40 @@ def sellings_from(read, traffic, config):
     return sellings
 
 
+def locations_from(frames, sellings, seed):
+    """Dict of location_key -> Location.
+
+    frames: pandas frames of gold_location_dim, int_location_demand, supply_schedule, and of the
+    first day of int_supply_calendar, by name. sellings: dict of channel group -> Selling.
+    """
+    schedules = {
+        row.location_type: Schedule(
+            review_period_days=int(row.review_period_days),
+            lead_time_days=int(row.lead_time_days),
+            cover_days=int(row.cover_days),
+            outage_mean_days=float(row.supplier_outage_mean_days),
+            adjustment_rate=float(row.shrinkage_rate) + float(row.damage_rate),
+        )
+        for row in frames["supply_schedule"].itertuples()
+    }
+    rows = frames["int_supply_calendar"].merge(frames["gold_location_dim"], on="location_key")
+    rows = rows.merge(frames["int_location_demand"], on="location_key")
+    return {
+        row.location_key: Location(
+            seed=seed,
+            location_key=row.location_key,
+            first_day=int(np.datetime64(row.calendar_date, "D").astype(np.int64)),
+            days_since_review=row.days_since_review,
+            schedule=schedules[row.location_type],
+            selling=sellings[row.channel_group],
+        )
+        for row in rows.itertuples()
+    }
+
+
 def model(dbt, session):
     """One row per product, location and month (OUTPUT_SCHEMA)."""
+    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     config = {
@@ -579,12 +686,6 @@ def model(dbt, session):
     }
     seed = int(dbt.config.get("random_seed"))
     target_rate = float(dbt.config.get("target_stockout_rate"))
-    seeds = {
-        "basket_sizes": dbt.ref("basket_sizes"),
-        "return_lags": dbt.ref("return_lags"),
-        "return_rates": dbt.ref("return_rates"),
-        "units_per_line": dbt.ref("units_per_line"),
-    }
     # A sum of whole ten thousandths: a sum of doubles depends on the order that the engine takes.
     extra = F.sum(F.expr("cast(round((demand_uplift - 1) * 10000) as bigint)"))
     promotions = dbt.ref("int_promotion_days").groupBy("channel_group", "date_key")
@@ -595,46 +696,32 @@ def model(dbt, session):
     traffic["promotion_uplift"] = (
         1 + traffic["extra_ten_thousandths"].fillna(0) / 10000 / product_count
     )
-    sellings = sellings_from(lambda name: seeds[name].toPandas(), traffic, config)
-    schedules = {
-        row.location_type: Schedule(
-            review_period_days=int(row.review_period_days),
-            lead_time_days=int(row.lead_time_days),
-            cover_days=int(row.cover_days),
-            outage_mean_days=float(row.supplier_outage_mean_days),
-            adjustment_rate=float(row.shrinkage_rate) + float(row.damage_rate),
-        )
-        for row in dbt.ref("supply_schedule").toPandas().itertuples()
-    }
-    location_type = {
-        row.location_key: row.location_type
-        for row in dbt.ref("gold_location_dim").select("location_key", "location_type").collect()
-    }
-    channel_group = {
-        row.location_key: row.channel_group
-        for row in dbt.ref("int_location_demand").select("location_key", "channel_group").collect()
-    }
     calendar = dbt.ref("int_supply_calendar")
     first_date = calendar.agg({"calendar_date": "min"}).collect()[0][0]
-    first_day = int(np.datetime64(first_date, "D").astype(np.int64))
-    locations = {
-        row.location_key: Location(
-            seed=seed,
-            location_key=row.location_key,
-            first_day=first_day,
-            days_since_review=row.days_since_review,
-            schedule=schedules[location_type[row.location_key]],
-            selling=sellings[channel_group[row.location_key]],
-        )
-        for row in calendar.filter(calendar.calendar_date == first_date)
-        .select("location_key", "days_since_review")
-        .collect()
+    tables = {
+        "basket_sizes": dbt.ref("basket_sizes"),
+        "return_lags": dbt.ref("return_lags"),
+        "return_rates": dbt.ref("return_rates"),
+        "units_per_line": dbt.ref("units_per_line"),
+        "supply_schedule": dbt.ref("supply_schedule"),
+        "gold_location_dim": dbt.ref("gold_location_dim").select("location_key", "location_type"),
+        "int_location_demand": dbt.ref("int_location_demand").select(
+            "location_key", "channel_group"
+        ),
+        "int_supply_calendar": calendar.filter(calendar.calendar_date == first_date).select(
+            "location_key", "calendar_date", "days_since_review"
+        ),
     }
+    frames = {name: table.toPandas() for name, table in tables.items()}
+    locations = locations_from(frames, sellings_from(frames, traffic, config), seed)
 
-    def one_location(table):
-        return plan_location(table, locations[table["location_key"][0].as_py()], target_rate)
-
+    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
+    group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
+    columns = ("location_key", "product_key", "month_key")
     demand = dbt.ref("int_demand_plan").select(
-        "location_key", "product_key", "month_key", "planned_daily_demand", "stocking_daily_demand"
+        *columns, "planned_daily_demand", "stocking_daily_demand"
     )
-    return demand.groupBy("location_key").applyInArrow(one_location, OUTPUT_DDL)
+    stream = demand.withColumn("stream_position", F.row_number().over(group))
+    return stream.mapInArrow(
+        lambda batches: plan_stream(batches, locations, target_rate), OUTPUT_DDL
+    )

@@ -85,12 +85,12 @@ def slow_warehouse(warehouse):
 
 @settings(deadline=None)
 @given(
-    means=st.lists(st.floats(0, 60), min_size=1, max_size=20),
+    means=st.lists(st.floats(0, 60) | st.floats(60, 500), min_size=1, max_size=20),
     data=st.data(),
 )
 def test_poisson_quantiles_are_the_inverse_cdf(replenishment, means, data):
     draws = data.draw(st.lists(st.floats(0, 0.999999), min_size=len(means), max_size=len(means)))
-    counts = replenishment.poisson_quantiles(np.array(means), np.array(draws))
+    counts = replenishment.poisson_quantile(np.array(means), np.array(draws))
     for mean, draw, count in zip(means, draws, counts.tolist(), strict=True):
         if mean == 0:
             assert count == 0
@@ -98,6 +98,21 @@ def test_poisson_quantiles_are_the_inverse_cdf(replenishment, means, data):
         terms = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1)]
         assert math.fsum(terms[:-1]) <= draw + 1e-9
         assert draw < math.fsum(terms) + 1e-9
+
+
+def test_large_poisson_quantiles_are_those_of_a_normal_distribution(replenishment):
+    draws = np.array([0.158655, 0.5, 0.841345])  # one standard deviation below the mean and above
+    for mean in (500.5, 640.0, 2500.0):
+        deviation = mean**0.5
+        counts = replenishment.poisson_quantile(np.array([mean]), draws)
+        assert counts == pytest.approx([mean - deviation, mean, mean + deviation], abs=0.51)
+
+
+def test_poisson_quantile_of_the_largest_draw(replenishment):
+    draws = np.array([np.nextafter(1, 0)])
+    for mean in (0.01, 30.0, 499.0, 600.0):
+        (count,) = replenishment.poisson_quantile(np.array([mean]), draws)
+        assert mean < count < mean + 12 * mean**0.5 + 10
 
 
 def test_levels_cover_the_days_ahead(replenishment):
@@ -134,6 +149,84 @@ def test_stronger_outages_begin_more_often_then_last_longer(store):
     assert schedule.outage_chances(1.0) == pytest.approx((0.4, 1.0))
 
 
+def test_stock_is_low_below_the_threshold(replenishment, warehouse):
+    """At the threshold customers buy what they want, below it what they want when it is low."""
+    location = replace(warehouse, selling=replace(warehouse.selling, return_rate=0.0))
+    shelves = replenishment.ShelvesByFailures(location.selling, np.array([4, 5, 6]))
+    wanted, if_low, nothing = np.array([3, 3, 3]), np.array([1, 1, 1]), np.zeros(3)
+    shelves.sell(wanted, if_low, nothing, nothing)
+    assert shelves.stock.tolist() == [[4 - 1, 5 - 3, 6 - 3]]
+
+
+def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
+    level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
+    for _ in range(replenishment.MOST_FAILURES + 1):
+        shelves.review(level[0])
+    _, empty, low = replenishment.play_months(
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level
+    )
+    assert (empty == 0).all()
+    assert low == pytest.approx(np.full_like(low, 1 / 8))
+
+
+@pytest.mark.parametrize(("days_since_review", "is_due"), [(5, True), (8, False)])
+def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review, is_due):
+    """An order that was placed before the first day and is due after it comes or fails."""
+    location = replace(store, days_since_review=days_since_review)
+    days = np.arange(FIRST_DAY, FIRST_DAY + 4)  # it would come on the third one
+    # Shelves are empty when any order has failed.
+    empty = np.tile(np.arange(replenishment.MOST_FAILURES + 1) > 0, (4, 1)).astype(float)
+    rates = replenishment.rate_by_opening(location, days, empty, 0.3, 0.8)
+    assert rates[:2] == pytest.approx([0.3 / 2, (1 + 0.8) / 2] if is_due else [0, 1])
+
+    demand, level = np.full(50, 0.5), np.full(50, 40)
+    on_shelf = np.eye(replenishment.MOST_FAILURES + 1)[0]  # no order due before has failed
+    opening = {
+        start: replenishment.opening_stock(location, 1.0, demand, level, on_shelf, start, 0.9)
+        for start in (0.0, 1.0)
+    }
+    assert opening[0.0][0].tolist() == opening[1.0][0].tolist()
+    assert (opening[0.0][1] > 0).any() == is_due
+    assert (opening[1.0][1] == 0).all()
+    assert [failing.all() for _, _, failing in opening.values()] == [False, is_due]
+
+
+def test_reorder_point_covers_review_and_lead_time(replenishment, store):
+    rows = plan(replenishment, store)
+    daily = rows["planned_daily_demand"]
+    assert rows["reorder_point"].tolist() == np.ceil(daily * (14 + 7)).tolist()
+    assert rows["reorder_quantity"].tolist() == np.ceil(daily * 14).tolist()
+
+
+def demand_stream():
+    """Arrow table of two locations' plans in the order of stream_position."""
+    size = make_demand().num_rows
+    table = pa.concat_tables([make_demand(), make_demand()])
+    return table.append_column("location_key", pa.array(np.repeat([3, 4], size))).append_column(
+        "stream_position", pa.array(np.tile(np.arange(1, size + 1), 2))
+    )
+
+
+@pytest.mark.parametrize("batch_rows", [1, 7, 35, 1000])
+def test_stream_gives_the_plan_of_each_location(replenishment, store, batch_rows):
+    locations = {key: replace(store, location_key=key) for key in (3, 4)}
+    batches = demand_stream().to_batches(batch_rows)
+    plans = pa.Table.from_batches(replenishment.plan_stream(batches, locations, 0.3))
+    alone = [
+        replenishment.plan_location(make_demand(), location, 0.3) for location in locations.values()
+    ]
+    assert plans.equals(pa.concat_tables(alone))
+
+
+@pytest.mark.parametrize("row", [0, 1, 35])
+def test_stream_out_of_order_is_refused(replenishment, row):
+    rows = demand_stream()
+    wrong = pa.concat_tables([rows.slice(0, row), rows.slice(row + 1)])
+    with pytest.raises(ValueError, match="stream_position"):
+        list(replenishment.split_locations(wrong.to_batches(7)))
+
+
 @pytest.mark.parametrize("days_since_review", [0, 1, 6, 7, 8, 13])
 def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_review):
     """A row of the shelves is the stock of a position whose last orders failed."""
@@ -158,8 +251,8 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
             shelves.receive()
         shelves.sell(units, units, adjusted=0, return_draws=0)
         if day in last_days:
-            rows = shelves.rows(location.days_from_review(day) >= lead_time)
-            measured[day] = shelves.stock[rows]
+            is_newest = location.days_from_review(day) >= lead_time
+            measured[day] = shelves.on_shelf(is_newest).copy()
         if location.days_from_review(day) == period:
             shelves.review(np.where(is_withdrawn[n], 0, 60))
 
