@@ -1,10 +1,12 @@
 """What customers want: every cart line with all of its randomness, before stock is known.
 
-A group is one location and month. Every draw is a uniform from a Philox stream that is keyed by
-(seed, stream, location, day) and mapped through an inverse CDF, so a group's rows depend on nothing
-else: not on the engine, the number of partitions, or how many days are simulated.
+Every draw is a uniform from a Philox stream that is keyed by (seed, stream, location, day) and
+mapped through an inverse CDF, so the rows of a location and month depend on nothing else: not on
+the engine, the number of partitions, what they are computed with, or how many days are simulated.
 
-Inside a group, D is the number of simulated days, P of products, C of carts and L of cart lines.
+Locations that serve the same channels are computed together, a month at a time. In shapes, G is the
+number of locations, D of simulated days, P of products, C of carts and L of cart lines. A block is
+a day at a location; the B = G x D blocks are sorted by location, then day.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # Streams of random numbers: one number for each use, never reused.
 CARTS, LINES, PRODUCT_WEEK = 1, 2, 3
@@ -42,7 +45,23 @@ LINE_DRAWS = (
     "recovery_allocation",
 )
 
+# Uniforms of a block before its carts: twelve for the traffic of the day, one for their number.
+TRAFFIC_DRAWS = 12
+HEAD_DRAWS = TRAFFIC_DRAWS + 1
+
 DEVICES = ("desktop", "mobile", "tablet")  # device_number 1, 2 and 3 of the seed web_funnel
+
+# What a customer prefers -> the channel category of the seed channels.
+PREFERENCES = {"web": "web", "app": "mobile_app", "social": "social", "store": "store"}
+
+PREFERENCE_NUMBER = {preference: number for number, preference in enumerate(PREFERENCES)}
+
+# Locations are computed together up to so many products and units wanted in a month: more make few
+# calls of NumPy, fewer stay in the cache of a core.
+BATCH_SIZE = 50_000
+DAYS_OF_MONTH = 31
+
+PRODUCT_COLUMNS = ("product_key", "base_price", "return_rate_index", "launch_day", "last_day")
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -103,8 +122,9 @@ class Group:
     traffic: dict of date_key -> demand index. channel_key: (N,) channels; channel_cdf: (N,)
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
     device_abandonment: (3,) abandonment rate of DEVICES relative to other ones, None in stores.
-    preferred_channels: dict of a customer's preferred channel -> indices into channel_key.
+    preferred_channels: dict of a number in PREFERENCES -> indices into channel_key.
     hour_cdf: (24,); items_cdf: (most items,); lag_cdf: (longest lag,) from 1 day;
+    quantity_cdf: (most units of a line,) from 1 unit;
     return_rate: dict of month_key -> share of sold lines that come back.
     """
 
@@ -118,6 +138,7 @@ class Group:
     hour_cdf: np.ndarray
     items_cdf: np.ndarray
     lag_cdf: np.ndarray
+    quantity_cdf: np.ndarray
     return_rate: dict
 
 
@@ -126,7 +147,8 @@ class Customers:
     """Customers by number (N,) and their versions (V,) sorted by customer and first day.
 
     version_order: customer * 2**20 + first day of the version; segment: index per version.
-    frequency: relative visits. location: dict of is_digital -> (N,) location that serves them.
+    frequency: relative visits. preferred_category: code of a category; preferred_channel: number in
+    PREFERENCES. members: dict of is_digital -> members_by_location.
     segment_frequency, segment_abandonment: relative to other segments.
     tier_preference: (segments, T) visits for a product of a price tier relative to any product.
     """
@@ -134,7 +156,7 @@ class Customers:
     frequency: np.ndarray
     preferred_category: np.ndarray
     preferred_channel: np.ndarray
-    location: dict
+    members: dict
     first_version: np.ndarray
     version_order: np.ndarray
     version_key: np.ndarray
@@ -144,14 +166,129 @@ class Customers:
     tier_preference: np.ndarray
 
 
-def uniforms(seed, stream, location, day):
-    """Generator of a block's uniforms in [0, 1): the same with every machine and NumPy version."""
-    return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, location, day]))
+@dataclass(frozen=True)
+class Assortment:
+    """All products by key, and the names of categories and price tiers by code; all sorted."""
+
+    product_keys: np.ndarray
+    categories: list
+    price_tiers: list
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month of the locations (G,) of a channel group, with the same products (P,) in each.
+
+    Days (D,) are the simulated ones, as yyyymmdd and since 1970-01-01; products are sorted by
+    category. average_daily_units: (G,) units wanted on an average day.
+    planned_weight: (G, P) demand of a product relative to others, as planned.
+    wanted_weight: (B, P) whole numbers, what they are wanted on the day relative to each other.
+    category_start: (categories + 1,) where the products of each category begin.
+    promotion_key, discount_cents: (D, P), 0 without promotion.
+    """
+
+    month_key: int
+    date_keys: np.ndarray
+    days: np.ndarray
+    location_key: np.ndarray
+    average_daily_units: np.ndarray
+    planned_weight: np.ndarray
+    wanted_weight: np.ndarray
+    product_key: np.ndarray
+    category: np.ndarray
+    category_start: np.ndarray
+    price_tier: np.ndarray
+    unit_price: np.ndarray
+    return_rate_index: np.ndarray
+    promotion_key: np.ndarray
+    discount_cents: np.ndarray
+
+    @property
+    def block_location(self):
+        """(B,) index of the location of each block."""
+        return np.repeat(np.arange(len(self.location_key)), len(self.days))
+
+    @property
+    def block_day(self):
+        """(B,) index of the day of each block."""
+        return np.tile(np.arange(len(self.days)), len(self.location_key))
+
+    def uniforms(self, seed, stream, sizes, skip=0):
+        """Uniforms of all blocks, `sizes` (B,) of each after the first `skip`."""
+        locations, days = self.location_key[self.block_location], self.days[self.block_day]
+        return uniforms(seed, stream, locations, days, sizes, skip)
+
+    def tier_shares(self, customers):
+        """(G, T) planned share of each price tier at each location."""
+        tiers = customers.tier_preference.shape[1]
+        weight = np.array(
+            [
+                np.bincount(self.price_tier, np.maximum(planned, 1), tiers)
+                for planned in self.planned_weight
+            ]
+        )
+        return weight / weight.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Carts:
+    """Carts (C,) sorted by block: indices of block, main product, customer's version and channel.
+
+    draw: dict of CART_DRAWS -> (C,) uniforms; items: products to put in, the main one included;
+    base_rate: abandonment rate when stock plays no part; device_number: from 1, 0 in stores.
+    """
+
+    draw: dict
+    block: np.ndarray
+    product: np.ndarray
+    version: np.ndarray
+    channel: np.ndarray
+    items: np.ndarray
+    base_rate: np.ndarray
+    device_number: np.ndarray
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Cart lines (L,) sorted by cart: indices of cart, block and product, and units wanted.
+
+    draw: dict of LINE_DRAWS -> (L,) uniforms.
+    """
+
+    draw: dict
+    cart: np.ndarray
+    block: np.ndarray
+    product: np.ndarray
+    quantity: np.ndarray
+
+
+def uniforms(seed, stream, locations, days, sizes, skip=0):
+    """Uniforms in [0, 1) of blocks, one block after the other: the same on every machine.
+
+    locations, days, sizes: (B,); each block has draws of its own, of which `skip` are left out and
+    the next `sizes` are given. One generator is set to each block's counter, because making a new
+    one takes longer than the draws of most blocks.
+    """
+    bits = np.random.Philox(key=[seed, stream])
+    generator, state = np.random.Generator(bits), bits.state
+    cuts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    draws = np.empty(cuts[-1])
+    for location, day, start, stop in zip(locations, days, cuts[:-1], cuts[1:], strict=True):
+        state["state"]["counter"][2:] = location, day
+        bits.state = state
+        generator.random(skip)
+        generator.random(out=draws[start:stop])
+    return draws
 
 
 def pick(cdf, draws):
     """Inverse CDF: index of the first cumulative share above each draw."""
     return np.minimum(np.searchsorted(cdf, draws, side="right"), len(cdf) - 1)
+
+
+def pick_rows(cdfs, row, draws):
+    """Inverse CDF, where each draw has its row of cumulative shares; cdfs: (R, N)."""
+    return np.minimum((draws[:, None] >= cdfs[row]).sum(axis=1), cdfs.shape[1] - 1)
 
 
 def cumulative(weights):
@@ -161,28 +298,47 @@ def cumulative(weights):
 
 
 def rates_with_mean(mean, index, weights):
-    """Rates in proportion to an index and at most 1, whose weighted mean is `mean`."""
-    shares = np.asarray(weights, dtype=np.float64) / np.sum(weights)
-    capped = np.zeros(len(shares), dtype=bool)
+    """Rates in proportion to an index (N,) and at most 1, whose weighted mean is `mean`.
+
+    weights: (..., N), as the result.
+    """
+    free = weights = np.asarray(weights, dtype=np.float64)
+    index = np.asarray(index, dtype=np.float64)
+    total = weights.sum(axis=-1)
+    capped = np.zeros(weights.shape, dtype=bool)
     while True:
-        rest = shares @ np.where(capped, 0.0, index)
-        if rest <= 0:
-            return capped.astype(np.float64)
-        rates = np.where(capped, 1.0, np.multiply(index, (mean - shares[capped].sum()) / rest))
-        if (rates <= 1).all():
+        rest = free @ index
+        left = mean * total - (total - free.sum(axis=-1))
+        scale = np.divide(left, rest, out=np.zeros(total.shape), where=rest > 0)
+        rates = index * scale[..., None]
+        rates[capped] = 1.0
+        if rates.max() <= 1:
             return rates
         capped |= rates > 1
+        free = np.where(capped, 0.0, weights)
 
 
 def poisson_quantile(mean, draw):
-    """Inverse CDF of the Poisson distribution (normal approximation above a mean of 500)."""
-    if mean <= 0:
-        return 0
-    if mean > 500:
-        return max(0, round(NormalDist(mean, mean**0.5).inv_cdf(min(max(draw, 1e-12), 1 - 1e-12))))
-    counts = np.arange(1, int(mean + 12 * mean**0.5) + 20)
-    cdf = np.exp(-mean) * np.concatenate([[1.0], np.cumprod(mean / counts)]).cumsum()
-    return int(np.searchsorted(cdf, draw, side="right"))
+    """Inverse CDF of the Poisson distribution (normal approximation above a mean of 500).
+
+    mean, draw: arrays of one shape, or numbers; the result likewise.
+    """
+    mean, draw = np.broadcast_arrays(np.asarray(mean, np.float64), draw)
+    draw = np.clip(draw, 1e-12, 1 - 1e-12)
+    count = np.zeros(mean.shape, np.int64)
+    is_large = mean > 500
+    count[is_large] = [
+        max(0, round(NormalDist(m, m**0.5).inv_cdf(u)))
+        for m, u in zip(mean[is_large].tolist(), draw[is_large].tolist(), strict=True)
+    ]
+    is_small = (mean > 0) & ~is_large
+    if is_small.any():
+        mean, draw = mean[is_small][:, None], draw[is_small][:, None]
+        counts = np.arange(1, int(mean.max() + 12 * mean.max() ** 0.5) + 20)
+        ratios = np.cumprod(mean / counts, axis=1)  # probabilities relative to that of 0
+        cdf = np.exp(-mean) * np.cumsum(np.insert(ratios, 0, 1.0, axis=1), axis=1)
+        count[is_small] = (cdf <= draw).sum(axis=1)
+    return count[()]
 
 
 def promotion_matrices(promotion_days, days_of_month):
@@ -210,25 +366,35 @@ def weekly_shocks(seed, days, product_position, product_count):
     weeks = (days + 3) // 7  # weeks since 1970-01-01 that start on Monday
     factors = {}
     for week in np.unique(weeks):
-        draws = uniforms(seed, PRODUCT_WEEK, 0, int(week)).random((product_count, 2))
-        factors[week] = -np.log1p(-draws).sum(axis=1)[product_position] / 2
+        draws = uniforms(seed, PRODUCT_WEEK, [0], [int(week)], [2 * product_count])
+        factors[week] = -np.log1p(-draws.reshape(-1, 2)).sum(axis=1)[product_position] / 2
     return np.array([factors[week] for week in weeks])
+
+
+def members_by_location(location, preferred_category):
+    """Dict of location_key -> its customers sorted by preferred category; of arrays (N,)."""
+    order = np.lexsort((preferred_category, location)).astype(np.int32)
+    keys, starts = np.unique(location[order], return_index=True)
+    return dict(zip(keys.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def customers_at(customers, location_key, is_digital, first_day):
     """Members of a location sorted by preferred category: indices, weights and segments (M,)."""
-    members = np.flatnonzero(customers.location[is_digital] == location_key)
-    if not len(members):  # a location without customers of its own serves passers-by
-        members = np.arange(len(customers.frequency))
-    members = members[np.argsort(customers.preferred_category[members], kind="stable")]
+    members = customers.members[is_digital].get(location_key)
+    if members is None:  # a location without customers of its own serves passers-by
+        members = np.argsort(customers.preferred_category, kind="stable")
     segment = customers.segment[version_of(customers, members, first_day)]
     return members, customers.frequency[members] * customers.segment_frequency[segment], segment
 
 
 def version_of(customers, customer, day):
-    """Index of the customer's version in force on the day (arrays of one length, or one day)."""
-    at = np.searchsorted(customers.version_order, customer * 2**20 + day, side="right") - 1
-    return np.maximum(at, customers.first_version[customer])
+    """Index of the customer's version in force on the day (an array, or one day for all)."""
+    order = np.asarray(customer, np.int64) * 2**20 + day
+    version = customers.first_version[customer].astype(np.int64)
+    following = np.minimum(version + 1, len(customers.version_order) - 1)
+    changed = np.flatnonzero(customers.version_order[following] <= order)
+    version[changed] = customers.version_order.searchsorted(order[changed], side="right") - 1
+    return version
 
 
 def channel_shares(group, preferred_channel, member_weight, channel_loyalty):
@@ -284,202 +450,292 @@ def share_not_abandoned(shape, increase=0.0):
     return max(0.05, 1 - abandoned * (1 - recovered))
 
 
-def pick_within(sums, start, stop, draws):
-    """Index in [start, stop) by the weights whose cumulative sums are given (inverse CDF)."""
-    padded = np.concatenate([[0], sums])
-    low, high = padded[start], padded[stop]
-    at = np.searchsorted(sums, low + draws * (high - low), side="right")
-    return np.clip(at, start, stop - 1)
+def pick_within(sums, row, start, stop, draws):
+    """Index in [start, stop) by weights whose cumulative sums are given (inverse CDF).
 
-
-def generate(table, location_key, average_daily_units, group, customers, shape, quantity_cdf):
-    """Cart lines of one location and month.
-
-    table: Arrow table with one row per product (int_demand_plan joined with the product), sorted by
-    category; returns a table of OUTPUT_SCHEMA sorted by day and line.
+    sums: (R, N + 1) each row begins with 0; row: (K,) which row, in ascending order;
+    start, stop: (K,) or numbers; draws: (K,).
     """
-    size = table.num_rows
-    column = {
-        name: np.asarray(table[name].combine_chunks())
-        for name in table.column_names
-        if name != "promotion_days"
-    }
-    month_key = int(column["month_key"][0])
-    date_keys = np.array([key for key in sorted(group.traffic) if key // 100 == month_key])
-    if not len(date_keys):
-        return OUTPUT_SCHEMA.empty_table()
+    low, high = sums[row, start], sums[row, stop]
+    targets = low + draws * (high - low)
+    at = np.empty(len(targets), np.int64)
+    cuts = np.searchsorted(row, np.arange(len(sums) + 1)).tolist()
+    # A search in the few sums of a row stays in the cache; one in those of all rows would not.
+    for sums_of_row, first, last in zip(sums[:, 1:], cuts[:-1], cuts[1:], strict=True):
+        at[first:last] = sums_of_row.searchsorted(targets[first:last], side="right")
+    return np.clip(at, start, np.subtract(stop, 1))
+
+
+def with_zero(weights):
+    """Cumulative sums along the last axis, which begin with 0."""
+    sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
+    np.cumsum(weights, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+def simulated_days(group, month_key):
+    """Simulated days of a month as yyyymmdd."""
+    return [date_key for date_key in sorted(group.traffic) if date_key // 100 == month_key]
+
+
+def month_of(tables, average_daily_units, group, assortment, seed):
+    """Month from the Arrow tables of its locations, one row per product (see generate)."""
+    first = tables[0]
+    category = pc.index_in(first["category_level_2"], pa.array(assortment.categories)).to_numpy()
+    order = np.lexsort((first["product_key"].to_numpy(), category))
+    category = category[order]
+    product = {name: first[name].to_numpy()[order] for name in PRODUCT_COLUMNS}
+    price_tier = pc.index_in(first["price_tier"], pa.array(assortment.price_tiers)).to_numpy()
+    demand_weight, planned_weight = (
+        np.array([table[name].to_numpy() for table in tables])[:, order]
+        for name in ("demand_weight", "planned_weight")
+    )
+    month_key = first["month_key"][0].as_py()
+    date_keys = np.array(simulated_days(group, month_key))
     month_start = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}-01", "D")
     days = month_start.astype(np.int64) + date_keys % 100 - 1
-    category = column["category_code"]
-    category_start = np.searchsorted(category, np.arange(category[-1] + 2))
+    promotion_key, discount_cents, uplift = promotion_matrices(
+        first["promotion_days"].take(pa.array(order)), date_keys % 100
+    )
+    position = np.searchsorted(assortment.product_keys, product["product_key"])
+    shocks = weekly_shocks(seed, days, position, len(assortment.product_keys))
+    on_sale = (product["launch_day"] <= days[:, None]) & (days[:, None] <= product["last_day"])
+    wanted = demand_weight[:, None] * uplift
+    wanted *= shocks * on_sale
+    np.floor(wanted, out=wanted)
+    return Month(
+        month_key=month_key,
+        date_keys=date_keys,
+        days=days,
+        location_key=np.array([table["location_key"][0].as_py() for table in tables]),
+        average_daily_units=np.asarray(average_daily_units, dtype=np.float64),
+        planned_weight=planned_weight,
+        wanted_weight=wanted.reshape(-1, len(order)),
+        product_key=product["product_key"],
+        category=category,
+        category_start=np.searchsorted(category, np.arange(category[-1] + 2)),
+        price_tier=price_tier[order].astype(np.int8),  # few bits sort fastest
+        unit_price=np.rint(product["base_price"] * 100) / 100,
+        return_rate_index=product["return_rate_index"],
+        promotion_key=promotion_key,
+        discount_cents=discount_cents,
+    )
 
-    promotion, discount, uplift = promotion_matrices(table["promotion_days"], date_keys % 100)
-    on_sale = (column["launch_day"] <= days[:, None]) & (days[:, None] <= column["last_day"])
-    shocks = weekly_shocks(
-        shape.random_seed, days, column["product_position"], int(column["product_count"][0])
-    )
-    weights = (column["demand_weight"] * uplift * shocks * on_sale).astype(np.int64)
-    product_sums = np.cumsum(weights, axis=1)
-    members, member_weight, member_segment = customers_at(
-        customers, location_key, group.is_digital, int(days[0])
-    )
 
-    # Units that a cart brings on average, so that carts x units meets the plan.
-    tier_share = np.bincount(
-        column["price_tier_code"],
-        weights=np.maximum(column["planned_weight"], 1),
-        minlength=customers.tier_preference.shape[1],
-    )
-    tier_share /= tier_share.sum()
-    mean_items = (1 - group.items_cdf).sum() + 1
-    mean_quantity = (1 - quantity_cdf).sum() + 1
-    units_per_cart = mean_quantity * mean_items
+def cart_counts(month, group, shape):
+    """(B,) number of carts, so that the units in those that buy meet the plan."""
+    head = month.uniforms(shape.random_seed, CARTS, np.full(len(month.wanted_weight), HEAD_DRAWS))
+    head = head.reshape(-1, HEAD_DRAWS)
+    # Irwin-Hall approximation of a standard normal.
+    normal = head[:, :TRAFFIC_DRAWS].sum(axis=1) - TRAFFIC_DRAWS / 2
+    index = np.array([group.traffic[key] for key in month.date_keys.tolist()])
+    traffic = index[month.block_day] * np.maximum(0.3, 1 + shape.traffic_noise * normal)
+    average = month.average_daily_units[month.block_location]
+    planned = month.planned_weight.sum(axis=1)[month.block_location]
+    units = average * traffic * month.wanted_weight.sum(axis=1) / planned
+    units_per_cart = ((1 - group.quantity_cdf).sum() + 1) * ((1 - group.items_cdf).sum() + 1)
     if group.is_digital:
         units_per_cart *= share_not_abandoned(shape)
+    return poisson_quantile(units / units_per_cart, head[:, -1])
 
-    # Carts, day by day: how many, and their first product.
-    planned_weight = column["planned_weight"].sum()
-    draws, main_products, cart_counts = [], [], []
-    for n, day in enumerate(days):
-        rng = uniforms(shape.random_seed, CARTS, location_key, int(day))
-        normal = rng.random(12).sum() - 6  # Irwin-Hall approximation of a standard normal
-        traffic = group.traffic[int(date_keys[n])] * max(0.3, 1 + shape.traffic_noise * normal)
-        total = product_sums[n, -1]
-        units = average_daily_units * traffic * total / planned_weight
-        count = poisson_quantile(units / units_per_cart, rng.random()) if total else 0
-        block = rng.random((count, len(CART_DRAWS)))
-        draws.append(block)
-        main_products.append(pick_within(product_sums[n], 0, size, block[:, 0]))
-        cart_counts.append(count)
-    cart_draw = dict(zip(CART_DRAWS, np.concatenate(draws).T, strict=True))
-    cart_counts = np.array(cart_counts)
-    if not cart_counts.sum():
-        return OUTPUT_SCHEMA.empty_table()
-    cart_day = np.repeat(np.arange(len(days)), cart_counts)
-    main_product = np.concatenate(main_products)
 
-    # Their customers: often one who likes the category of the first product, and of a segment
-    # that likes its price tier.
-    member_category = customers.preferred_category[members]
-    likes = category[main_product]
-    start = np.searchsorted(member_category, likes)
-    stop = np.searchsorted(member_category, likes, side="right")
-    anyone = (cart_draw["customer_prefers_category"] >= shape.category_loyalty) | (start == stop)
-    start, stop = np.where(anyone, 0, start), np.where(anyone, len(members), stop)
-    customer = np.empty(len(likes), np.int64)
-    for tier, preference in enumerate(customers.tier_preference.T):
-        at = np.flatnonzero(column["price_tier_code"][main_product] == tier)
-        sums = np.cumsum(member_weight * preference[member_segment])
-        customer[at] = members[pick_within(sums, start[at], stop[at], cart_draw["customer"][at])]
-    version = version_of(customers, customer, days[cart_day])
-    segment = customers.segment[version]
+def draw_carts(month, product_sums, group, customers, shape):
+    """Carts of a month with their main products and customers; product_sums: (B, P + 1)."""
+    counts = cart_counts(month, group, shape)
+    draws = month.uniforms(shape.random_seed, CARTS, counts * len(CART_DRAWS), HEAD_DRAWS)
+    draw = dict(zip(CART_DRAWS, draws.reshape(-1, len(CART_DRAWS)).T, strict=True))
+    block = np.repeat(np.arange(len(counts)), counts)
+    product = pick_within(product_sums, block, 0, len(month.product_key), draw["product"])
+    crowds = [
+        customers_at(customers, key, group.is_digital, int(month.days[0]))
+        for key in month.location_key.tolist()
+    ]
+    customer = pick_customers(month, crowds, block, product, draw, customers, shape)
+    version = version_of(customers, customer, month.days[month.block_day[block]])
+    channel = pick_channels(group, customers.preferred_channel[customer], draw, shape)
+    device, base_rate = np.zeros(len(block), np.int64), np.zeros(len(block))
+    if group.is_digital and len(block):
+        device = 1 + pick_rows(group.device_cdf, channel, draw["device"])
+        rates = np.concatenate(
+            [
+                base_rates_by_day(group, customers, *crowd[:2], month.days, tier_share, shape)
+                for crowd, tier_share in zip(crowds, month.tier_shares(customers), strict=True)
+            ]
+        )
+        base_rate = rates[block, customers.segment[version], device - 1]
+    return Carts(
+        draw=draw,
+        block=block,
+        product=product,
+        version=version,
+        channel=channel,
+        items=1 + pick(group.items_cdf, draw["items"]),
+        base_rate=base_rate,
+        device_number=device,
+    )
 
-    channel = pick(group.channel_cdf, cart_draw["channel"])
-    loyal = cart_draw["channel_is_preferred"] < shape.channel_loyalty
-    for code, choices in group.preferred_channels.items():
+
+def pick_customers(month, crowds, block, product, draw, customers, shape):
+    """(C,) customers of carts, given their blocks and main products.
+
+    Often one who likes the category of the main product, and of a segment that likes its price
+    tier. crowds: customers_at of each location.
+    """
+    chosen = np.empty(len(block), np.int64)
+    cuts = np.searchsorted(block, np.arange(len(crowds) + 1) * len(month.days))
+    for (members, weight, segment), first, last in zip(crowds, cuts[:-1], cuts[1:], strict=True):
+        carts = slice(first, last)
+        bounds = np.searchsorted(
+            customers.preferred_category[members], np.arange(len(month.category_start))
+        )
+        liked = month.category[product[carts]]
+        start, stop = bounds[liked], bounds[liked + 1]
+        anyone = draw["customer_prefers_category"][carts] >= shape.category_loyalty
+        anyone |= start == stop
+        start, stop = np.where(anyone, 0, start), np.where(anyone, len(members), stop)
+        sums = with_zero(weight * customers.tier_preference.T[:, segment])
+        tier = month.price_tier[product[carts]]
+        by_tier = np.argsort(tier, kind="stable")
+        at = pick_within(
+            sums, tier[by_tier], start[by_tier], stop[by_tier], draw["customer"][carts][by_tier]
+        )
+        chosen[first + by_tier] = members[at]
+    return chosen
+
+
+def pick_channels(group, preferred_channel, draw, shape):
+    """(C,) indices of channels: at times those that the customer prefers."""
+    channel = pick(group.channel_cdf, draw["channel"])
+    loyal = draw["channel_is_preferred"] < shape.channel_loyalty
+    shares = np.diff(group.channel_cdf, prepend=0.0)
+    for preference, choices in group.preferred_channels.items():
         if len(choices):
-            chosen = loyal & (customers.preferred_channel[customer] == code)
-            share = np.diff(group.channel_cdf, prepend=0.0)[choices]
-            channel[chosen] = choices[pick(cumulative(share), cart_draw["channel"][chosen])]
-    hour = pick(group.hour_cdf, cart_draw["hour"])
-    time_key = hour * 100 + (cart_draw["quarter_hour"] * 4).astype(np.int64) * 15
-    items = 1 + pick(group.items_cdf, cart_draw["items"])
+            chosen = np.flatnonzero(loyal & (preferred_channel == preference))
+            own = cumulative(shares[choices])
+            channel[chosen] = choices[pick(own, draw["channel"][chosen])]
+    return channel
 
-    # Lines, day by day: the other products of each cart.
-    cart = np.repeat(np.arange(len(items)), items)
-    line_day = cart_day[cart]
-    is_main = np.diff(cart, prepend=-1) > 0
-    line_cuts = np.searchsorted(line_day, np.arange(len(days) + 1))
-    product = main_product[cart]
-    draws = []
-    for n, day in enumerate(days):
-        rng = uniforms(shape.random_seed, LINES, location_key, int(day))
-        lines = slice(line_cuts[n], line_cuts[n + 1])
-        block = rng.random((line_cuts[n + 1] - line_cuts[n], len(LINE_DRAWS)))
-        draws.append(block)
-        similar = block[:, 0] < shape.same_category_share
-        liked = category[product[lines]]
-        start = np.where(similar, category_start[liked], 0)
-        stop = np.where(similar, category_start[liked + 1], size)
-        other = pick_within(product_sums[n], start, stop, block[:, 1])
-        product[lines] = np.where(is_main[lines], product[lines], other)
-    draws = np.concatenate(draws)
+
+def draw_lines(month, product_sums, carts, group, shape):
+    """Lines of the carts: the main product and others, at times of the same category."""
+    cart = np.repeat(np.arange(len(carts.items)), carts.items)
+    block, product = carts.block[cart], carts.product[cart]
+    sizes = np.bincount(block, minlength=len(product_sums)) * len(LINE_DRAWS)
+    draws = month.uniforms(shape.random_seed, LINES, sizes).reshape(-1, len(LINE_DRAWS))
+    draw = dict(zip(LINE_DRAWS, draws.T, strict=True))
+    other = 1 + np.flatnonzero(cart[1:] == cart[:-1])
+    liked = month.category[product[other]]
+    similar = draw["same_category"][other] < shape.same_category_share
+    start = np.where(similar, month.category_start[liked], 0)
+    stop = np.where(similar, month.category_start[liked + 1], len(month.product_key))
+    product[other] = pick_within(product_sums, block[other], start, stop, draw["product"][other])
 
     # A product is at most once in a cart: its first line asks for the units of all, up to the most
     # that a line may have.
-    quantity = 1 + pick(quantity_cdf, draws[:, LINE_DRAWS.index("quantity")])
-    _, kept, line = np.unique(cart * size + product, return_index=True, return_inverse=True)
-    quantity = np.bincount(line, weights=quantity)[np.argsort(kept)].astype(np.int64)
-    quantity = np.minimum(quantity, len(quantity_cdf))
-    kept = np.sort(kept)
-    cart, line_day, product, draws = cart[kept], line_day[kept], product[kept], draws[kept]
-    line_draw = dict(zip(LINE_DRAWS, draws.T, strict=True))
+    first = first_of_equals(cart * len(month.product_key) + product, len(group.items_cdf))
+    quantity = np.bincount(first, weights=1 + pick(group.quantity_cdf, draw["quantity"]))
+    kept = np.flatnonzero(first == np.arange(len(first)))
+    return Lines(
+        draw=dict(zip(LINE_DRAWS, draws[kept].T, strict=True)),
+        cart=cart[kept],
+        block=block[kept],
+        product=product[kept],
+        quantity=np.minimum(quantity[kept], len(group.quantity_cdf)).astype(np.int32),
+    )
 
-    date_key = date_keys[line_day]
-    block_id = (date_key.astype(np.int64) * 10_000 + location_key) * 1_000_000
-    line_in_day = np.arange(len(cart)) - np.searchsorted(line_day, line_day)
-    cart_in_day = np.arange(len(cart_day)) - np.searchsorted(cart_day, cart_day)
-    lags = 1 + pick(group.lag_cdf, line_draw["return_lag"])
-    shortest, longest = shape.return_delay_days
-    delays = shortest + (line_draw["restock_delay"] * (longest - shortest + 1)).astype(np.int64)
-    at = line_day, product
+
+def first_of_equals(keys, longest):
+    """(L,) index of the first of equal keys, which are less than `longest` apart."""
+    first = np.arange(len(keys))
+    for gap in range(1, longest):
+        again = gap + np.flatnonzero(keys[gap:] == keys[:-gap])
+        first[again] = again - gap
+    return first
+
+
+def draw_returns(month, lines, group, shape):
+    """Masked (L,) days from sale to return, and until units can be sold again; masked: kept."""
     # Over what is wanted that day the mean is the group's.
-    return_rates = [
-        rates_with_mean(
-            group.return_rate[month_key], column["return_rate_index"], np.maximum(wanted, 1)
-        )
-        for wanted in weights
-    ]
-    kept_by_customer = line_draw["is_returned"] >= np.array(return_rates)[at]
-    if group.is_digital:
-        base_rates = base_rates_by_day(
-            group, customers, members, member_weight, days, tier_share, shape
-        )
-        devices = (cart_draw["device"][:, None] >= group.device_cdf[channel]).sum(axis=1)
-        devices = np.minimum(devices, len(DEVICES) - 1)
-        base_rate = base_rates[cart_day, segment, devices]
-        device_number = 1 + devices[cart]
-    else:
-        base_rate = np.zeros(len(items))
-        device_number = np.ma.masked_all(len(cart), np.int32)
+    rates = rates_with_mean(
+        group.return_rate[month.month_key],
+        month.return_rate_index,
+        np.maximum(month.wanted_weight, 1),
+    )
+    is_kept = lines.draw["is_returned"] >= rates[lines.block, lines.product]
+    returned = np.flatnonzero(~is_kept)
+    lags, delays = (np.ma.array(np.zeros(len(is_kept), np.int32), mask=is_kept) for _ in range(2))
+    shortest, longest = shape.return_delay_days
+    lags.data[returned] = 1 + pick(group.lag_cdf, lines.draw["return_lag"][returned])
+    spread = lines.draw["restock_delay"][returned] * (longest - shortest + 1)
+    delays.data[returned] = shortest + spread.astype(np.int32)
+    return lags, delays
+
+
+def generate(tables, average_daily_units, group, customers, assortment, shape):
+    """Cart lines of one month of the locations of a channel group.
+
+    tables: one Arrow table per location (G,), one row per product (int_demand_plan joined with the
+    product), with the same products in each; average_daily_units: (G,). Returns a table of
+    OUTPUT_SCHEMA sorted by location, day and line.
+    """
+    if not simulated_days(group, tables[0]["month_key"][0].as_py()):
+        return OUTPUT_SCHEMA.empty_table()
+    month = month_of(tables, average_daily_units, group, assortment, shape.random_seed)
+    product_sums = with_zero(month.wanted_weight)
+    carts = draw_carts(month, product_sums, group, customers, shape)
+    lines = draw_lines(month, product_sums, carts, group, shape)
+    return output(month, carts, lines, group, customers, shape)
+
+
+def output(month, carts, lines, group, customers, shape):
+    """Table of OUTPUT_SCHEMA from the carts and lines of a month."""
+    cart, block, product = lines.cart, lines.block, lines.product
+    day = month.block_day[block]
+    location_key = month.location_key[month.block_location].astype(np.int32)
+    date_key = month.date_keys[month.block_day].astype(np.int32)
+    block_id = (date_key.astype(np.int64) * 10_000 + location_key) * 1_000_000
+    blocks = np.arange(len(block_id))
+    cart_number = block_id[carts.block] + np.arange(len(carts.block))
+    cart_number -= np.searchsorted(carts.block, blocks)[carts.block]
+    first_line = np.searchsorted(block, blocks)
+    hour, quarter = pick(group.hour_cdf, carts.draw["hour"]), carts.draw["quarter_hour"] * 4
+    time_key = hour * 100 + quarter.astype(np.int64) * 15
+    recovery_lag_days = 1 + (carts.draw["recovery_lag"] * 7).astype(np.int32)
+    return_lag_days, restock_delay_days = draw_returns(month, lines, group, shape)
     columns = {
-        "cart_line_id": block_id + line_in_day,
-        "cart_number": block_id + cart_in_day[cart],
-        "customer_key": customers.version_key[version][cart],
-        "channel_key": group.channel_key[channel][cart],
-        "location_key": np.full(len(cart), location_key),
-        "date_key": date_key,
-        "time_key": time_key[cart],
-        "product_key": column["product_key"][product],
-        "quantity_requested": quantity,
-        "unit_price": column["price_cents"][product] / 100,
-        "discount_amount": discount[at] / 100,
-        "promotion_key": promotion[at],
+        "cart_line_id": (block_id - first_line)[block] + np.arange(len(block)),
+        "cart_number": cart_number[cart],
+        "customer_key": customers.version_key[carts.version][cart],
+        "channel_key": group.channel_key[carts.channel][cart],
+        "location_key": location_key[block],
+        "date_key": date_key[block],
+        "time_key": time_key.astype(np.int32)[cart],
+        "product_key": month.product_key[product],
+        "quantity_requested": lines.quantity,
+        "unit_price": month.unit_price[product],
+        "discount_amount": (month.discount_cents / 100)[day, product],
+        "promotion_key": month.promotion_key[day, product],
         "is_digital": np.full(len(cart), group.is_digital),
-        "base_abandonment_rate": base_rate[cart],
-        "abandonment_draw": cart_draw["abandonment"][cart],
-        "allocation_draw": line_draw["allocation"],
-        "return_lag_days": np.ma.array(lags, mask=kept_by_customer),
-        "restock_delay_days": np.ma.array(delays, mask=kept_by_customer),
-        "recovery_draw": cart_draw["recovery"][cart],
-        "recovery_lag_days": 1 + (cart_draw["recovery_lag"] * 7).astype(np.int64)[cart],
-        "recovery_allocation_draw": line_draw["recovery_allocation"],
-        "device_number": device_number,
+        "base_abandonment_rate": carts.base_rate[cart],
+        "abandonment_draw": carts.draw["abandonment"][cart],
+        "allocation_draw": lines.draw["allocation"],
+        "return_lag_days": return_lag_days,
+        "restock_delay_days": restock_delay_days,
+        "recovery_draw": carts.draw["recovery"][cart],
+        "recovery_lag_days": recovery_lag_days[cart],
+        "recovery_allocation_draw": lines.draw["recovery_allocation"],
+        "device_number": np.ma.masked_equal(carts.device_number.astype(np.int32)[cart], 0),
     }
     arrays = []
     for field in OUTPUT_SCHEMA:
         values = columns[field.name]
         mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
-        arrays.append(pa.array(np.ma.getdata(values), mask=mask).cast(field.type))
+        arrays.append(pa.array(np.ma.getdata(values), field.type, mask=mask))
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
-def customers_from(frame, segments, price_tiers):
-    """Customers from the versions in gold_customer_dim and the seed of segments (pandas frames).
-
-    price_tiers: names of the T tiers in the order of their codes.
-    """
-    frame = frame.sort_values(["customer_id", "version"], ignore_index=True)
+def customers_from(frame, segments, assortment):
+    """Customers from gold_customer_dim, by customer and version, and the segments (pandas)."""
     is_first = (frame["version"] == 1).to_numpy()
     first = frame[is_first]
     number = np.cumsum(is_first) - 1
@@ -488,21 +744,25 @@ def customers_from(frame, segments, price_tiers):
     first_day = frame["effective_date"].to_numpy("datetime64[D]").astype(np.int64)
     # Exponential heterogeneity of purchase frequency (Ehrenberg 1959: gamma and Poisson).
     frequency = -np.log1p(-first["visit_frequency_draw"].to_numpy())
+    category = np.searchsorted(assortment.categories, first["preferred_category"].to_numpy(str))
+    # Small types: this is sent to every task.
     return Customers(
         frequency=frequency,
-        preferred_category=first["preferred_category_code"].to_numpy(),
-        preferred_channel=first["preferred_channel"].to_numpy(str),
-        location={
-            True: first["fulfillment_location_id"].to_numpy(),
-            False: first["nearest_store_id"].to_numpy(),
+        preferred_category=category.astype(np.int16),
+        preferred_channel=first["preferred_channel"].map(PREFERENCE_NUMBER).to_numpy(np.int8),
+        members={
+            True: members_by_location(first["fulfillment_location_id"].to_numpy(), category),
+            False: members_by_location(first["nearest_store_id"].to_numpy(), category),
         },
-        first_version=np.flatnonzero(is_first),
+        first_version=np.flatnonzero(is_first).astype(np.int32),
         version_order=number * 2**20 + first_day,
-        version_key=frame["customer_key"].to_numpy(),
-        segment=segment,
+        version_key=frame["customer_key"].to_numpy(np.int32),
+        segment=segment.astype(np.int8),
         segment_frequency=segments["visit_frequency_index"].to_numpy(float),
         segment_abandonment=segments["base_abandonment_index"].to_numpy(float),
-        tier_preference=segments[[f"{tier}_index" for tier in price_tiers]].to_numpy(float),
+        tier_preference=segments[[f"{tier}_index" for tier in assortment.price_tiers]].to_numpy(
+            float
+        ),
     )
 
 
@@ -535,43 +795,41 @@ def groups_from(read, is_simulated_traffic, shape, planned_units):
 
     planned_units: rows of channel_group, month_key, planned_units.
     """
+    return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
+    funnel = read("web_funnel").set_index("device_type").loc[list(DEVICES)]
+    quantities = read("units_per_line").sort_values("quantity")
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
     lags = read("return_lags")
-    funnel = read("web_funnel").set_index("device_type").loc[list(DEVICES)]
-    abandonment = funnel["base_abandonment_index"].to_numpy(float)
-    return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
     groups = {}
     for name in ("store", "digital"):
         is_digital = name == "digital"
-        own = channels[channels["channel_group"] == name].sort_values("channel_key")
-        traffic = is_simulated_traffic[is_simulated_traffic["channel_group"] == name]
-        hour = hours[hours["channel_group"] == name].sort_values("hour")
-        basket = baskets[baskets["channel_group"] == name].sort_values("items_count")
-        lag = lags[lags["channel_group"] == name].sort_values("lag_days")
+        own, traffic, hour, basket, lag = (
+            frame[frame["channel_group"] == name]
+            for frame in (channels, is_simulated_traffic, hours, baskets, lags)
+        )
+        own = own.sort_values("channel_key")
         lag_weights = np.zeros(int(lag["lag_days"].max()))
         lag_weights[lag["lag_days"].to_numpy(int) - 1] = lag["weight"].to_numpy(float)
         devices = own[[f"{device}_weight" for device in DEVICES]]
         category = own["channel_category"].to_numpy(str)
-        preferences = {"web": "web", "app": "mobile_app", "social": "social", "store": "store"}
+        index = traffic["demand_index"].astype(float).tolist()
         groups[name] = Group(
             is_digital=is_digital,
-            traffic=dict(
-                zip(
-                    traffic["date_key"].astype(int).tolist(),
-                    traffic["demand_index"].astype(float).tolist(),
-                    strict=True,
-                )
+            traffic=dict(zip(traffic["date_key"].astype(int).tolist(), index, strict=True)),
+            channel_key=own["channel_key"].to_numpy(np.int32),
+            channel_cdf=cumulative(own["weight"]),
+            device_cdf=cumulative(devices) if is_digital else None,
+            device_abandonment=(
+                funnel["base_abandonment_index"].to_numpy(float) if is_digital else None
             ),
-            channel_key=own["channel_key"].to_numpy(int),
-            channel_cdf=cumulative(own["weight"].to_numpy(float)),
-            device_cdf=cumulative(devices.to_numpy(float)) if is_digital else None,
-            device_abandonment=abandonment if is_digital else None,
             preferred_channels={
-                code: np.flatnonzero(category == kind) for code, kind in preferences.items()
+                number: np.flatnonzero(category == kind)
+                for number, kind in enumerate(PREFERENCES.values())
             },
-            hour_cdf=cumulative(hour["weight"].to_numpy(float)),
-            items_cdf=cumulative(basket["weight"].to_numpy(float)),
+            hour_cdf=cumulative(hour.sort_values("hour")["weight"]),
+            items_cdf=cumulative(basket.sort_values("items_count")["weight"]),
             lag_cdf=cumulative(lag_weights),
+            quantity_cdf=cumulative(quantities["weight"]),
             return_rate={month: rate for (of, month), rate in return_rates.items() if of == name},
         )
     return groups
@@ -608,26 +866,40 @@ def split_groups(batches):
         yield pa.Table.from_batches(pending)
 
 
-def model(dbt, session):
-    """One row per cart line (OUTPUT_SCHEMA and cart_id)."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as F
+def joined(tables, daily_units, most=BATCH_SIZE):
+    """Lists of successive tables of split_groups whose locations are computed together.
 
-    seeds = {
-        "channels": dbt.ref("channels"),
-        "demand_by_hour": dbt.ref("demand_by_hour"),
-        "basket_sizes": dbt.ref("basket_sizes"),
-        "return_lags": dbt.ref("return_lags"),
-        "return_rates": dbt.ref("return_rates"),
-        "web_funnel": dbt.ref("web_funnel"),
-    }
-    parameters = dbt.ref("demand_shape").toPandas().set_index("parameter")["parameter_value"]
-    shape = Shape(
-        random_seed=int(dbt.config.get("random_seed")),
-        cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
-        cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
-        return_rate=float(dbt.config.get("return_rate")),
-        return_delay_days=tuple(dbt.config.get("return_delay_days")),
+    They have the month, channel group and products in common, and up to `most` products and units
+    wanted in a month. daily_units: dict of location_key -> units wanted on an average day.
+    """
+    batch, size = [], 0
+    for table in tables:
+        units = DAYS_OF_MONTH * daily_units[table["location_key"][0].as_py()]
+        own_size = table.num_rows + units
+        if batch and not (
+            size + own_size <= most
+            and all(
+                table[name].equals(batch[0][name])
+                for name in ("month_key", "channel_group", "product_key")
+            )
+        ):
+            yield batch
+            batch, size = [], 0
+        batch.append(table)
+        size += own_size
+    if batch:
+        yield batch
+
+
+def shape_from(config, demand_shape):
+    """Shape from the model's configuration and the seed demand_shape (a pandas frame)."""
+    parameters = demand_shape.set_index("parameter")["parameter_value"]
+    return Shape(
+        random_seed=int(config["random_seed"]),
+        cart_abandonment_base_rate=float(config["cart_abandonment_base_rate"]),
+        cart_recovery_rate=float(config["cart_recovery_rate"]),
+        return_rate=float(config["return_rate"]),
+        return_delay_days=tuple(config["return_delay_days"]),
         traffic_noise=float(parameters["traffic_noise"]),
         same_category_share=float(parameters["same_category_share"]),
         category_loyalty=float(parameters["category_loyalty"]),
@@ -635,45 +907,13 @@ def model(dbt, session):
         low_units_share=float(parameters["low_units_share"]),
         expected_abandonment_increase=float(parameters["expected_abandonment_increase"]),
     )
-    segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
-    locations = dbt.ref("int_location_demand").toPandas().set_index("location_key")
-    traffic = dbt.ref("int_traffic_plan").filter("is_simulated").toPandas()
-    # A sum of whole millionths: a sum of doubles depends on the order that the engine takes.
-    millionths = "cast(round(planned_daily_demand * 1000000) as bigint)"
-    planned_units = (
-        dbt.ref("int_demand_plan")
-        .filter("is_simulated")
-        .groupBy("location_key", "month_key")
-        .agg(F.expr(f"sum({millionths})").alias("planned_units"))
-        .toPandas()
-    )
-    planned_units["channel_group"] = planned_units["location_key"].map(locations["channel_group"])
-    groups = groups_from(
-        lambda name: seeds[name].toPandas(),
-        traffic,
-        shape,
-        planned_units.groupby(["channel_group", "month_key"], as_index=False)[
-            "planned_units"
-        ].sum(),
-    )
-    products = dbt.ref("gold_product_dim").select(
-        "product_key",
-        "category_level_2",
-        "price_tier",
-        F.round(F.col("base_price") * 100).cast("bigint").alias("price_cents"),
-        "return_rate_index",
-        F.datediff("launch_date", F.to_date(F.lit("1970-01-01"))).alias("launch_day"),
-        F.datediff(
-            F.coalesce("end_of_life_date", F.to_date(F.lit("9999-12-31"))),
-            F.to_date(F.lit("1970-01-01")),
-        ).alias("last_day"),
-    )
-    product_keys = sorted(row[0] for row in products.select("product_key").collect())
-    categories = sorted(row[0] for row in products.select("category_level_2").distinct().collect())
-    customer_frame = (
-        dbt.ref("gold_customer_dim")
+
+
+def customer_versions(customer_dim):
+    """Pandas frame of what is needed of gold_customer_dim, sorted by customer and version."""
+    return (
+        customer_dim.orderBy("customer_id", "version")
         .select(
-            "customer_id",
             "version",
             "customer_key",
             "segment",
@@ -686,70 +926,110 @@ def model(dbt, session):
         )
         .toPandas()
     )
-    customer_frame["preferred_category_code"] = np.searchsorted(
-        categories, customer_frame["preferred_category"].to_numpy(str)
+
+
+def planned_units_by_group(plan, locations):
+    """Pandas frame of channel_group, month_key, planned_units from int_demand_plan."""
+    from pyspark.sql import functions as F
+
+    # A sum of whole millionths: a sum of doubles depends on the order that the engine takes.
+    millionths = "cast(round(planned_daily_demand * 1000000) as bigint)"
+    planned = (
+        plan.groupBy("location_key", "month_key")
+        .agg(F.expr(f"sum({millionths})").alias("planned_units"))
+        .toPandas()
     )
-    # dbt finds a ref only where nothing is taken out of its result by brackets.
-    tiers = dbt.ref("price_tiers").toPandas()
-    price_tiers = sorted(tiers["price_tier"])
-    customers = customers_from(customer_frame, segments, price_tiers)
-    quantity = dbt.ref("units_per_line").toPandas().sort_values("quantity")
-    quantity_cdf = cumulative(quantity["weight"].to_numpy(float))
+    planned["channel_group"] = planned["location_key"].map(locations["channel_group"])
+    by_group = planned.groupby(["channel_group", "month_key"], as_index=False)
+    return by_group["planned_units"].sum()
 
-    def one_group(table):
-        location_key = table["location_key"][0].as_py()
-        codes = np.searchsorted(categories, np.asarray(table["category_level_2"]).astype(str))
-        tiers = np.searchsorted(price_tiers, np.asarray(table["price_tier"]).astype(str))
-        keys = np.asarray(table["product_key"].combine_chunks())
-        position = np.searchsorted(product_keys, keys)
-        table = (
-            table.drop_columns(["category_level_2", "price_tier", "channel_group"])
-            .append_column("category_code", pa.array(codes))
-            .append_column("price_tier_code", pa.array(tiers))
-            .append_column("product_position", pa.array(position))
-            .append_column("product_count", pa.array(np.full(len(keys), len(product_keys))))
-            .take(pa.array(np.lexsort((keys, codes))))
-        )
-        location = locations.loc[location_key]
-        return generate(
-            table,
-            location_key,
-            float(location["average_daily_units"]),
-            groups[location["channel_group"]],
-            customers,
-            shape,
-            quantity_cdf,
-        )
 
+def stream_of(plan, channel_groups, products, promotion_days):
+    """Rows of int_demand_plan with what is needed of their products, in the order of tasks."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    epoch = F.to_date(F.lit("1970-01-01"))
+    end_of_life = F.coalesce("end_of_life_date", F.to_date(F.lit("9999-12-31")))
+    products = products.select(
+        "product_key",
+        "category_level_2",
+        "price_tier",
+        "base_price",
+        "return_rate_index",
+        F.datediff("launch_date", epoch).alias("launch_day"),
+        F.datediff(end_of_life, epoch).alias("last_day"),
+    )
+    entry = F.struct("day_of_month", "promotion_key", "discount_cents", "demand_uplift")
     promotion_days = (
-        dbt.ref("int_promotion_days")
-        .withColumn("month_key", F.expr("cast(date_key div 100 as int)"))
+        promotion_days.withColumn("month_key", F.expr("cast(date_key div 100 as int)"))
         .withColumn("day_of_month", F.expr("cast(date_key % 100 as int)"))
         .groupBy("product_key", "channel_group", "month_key")
-        .agg(
-            F.collect_list(
-                F.struct("day_of_month", "promotion_key", "discount_cents", "demand_uplift")
-            ).alias("promotion_days")
-        )
+        .agg(F.collect_list(entry).alias("promotion_days"))
     )
-    channel_groups = dbt.ref("int_location_demand").select("location_key", "channel_group")
-    plan = (
-        dbt.ref("int_demand_plan")
-        .filter("is_simulated")
-        .select("product_key", "location_key", "month_key", "demand_weight", "planned_weight")
-        .join(channel_groups, "location_key")
+    rows = (
+        plan.select("product_key", "location_key", "month_key", "demand_weight", "planned_weight")
+        .join(channel_groups.select("location_key", "channel_group"), "location_key")
         .join(products, "product_key")
         .join(promotion_days, ["product_key", "channel_group", "month_key"], "left")
     )
-    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
-    group = Window.partitionBy("location_key", "month_key").orderBy("product_key")
-    stream = plan.withColumn("stream_position", F.row_number().over(group))
-    lines = stream.mapInArrow(
-        lambda batches: (
-            batch for table in split_groups(batches) for batch in one_group(table).to_batches()
-        ),
-        OUTPUT_DDL,
+    # What is computed together comes together: locations of a channel group and month.
+    group = Window.partitionBy("channel_group", "month_key", "location_key").orderBy("product_key")
+    return rows.withColumn("stream_position", F.row_number().over(group))
+
+
+def model(dbt, session):
+    """One row per cart line (OUTPUT_SCHEMA and cart_id)."""
+    from pyspark.sql import functions as F
+
+    seeds = {
+        "channels": dbt.ref("channels"),
+        "demand_by_hour": dbt.ref("demand_by_hour"),
+        "basket_sizes": dbt.ref("basket_sizes"),
+        "return_lags": dbt.ref("return_lags"),
+        "return_rates": dbt.ref("return_rates"),
+        "units_per_line": dbt.ref("units_per_line"),
+        "web_funnel": dbt.ref("web_funnel"),
+    }
+    config = {
+        "random_seed": dbt.config.get("random_seed"),
+        "cart_abandonment_base_rate": dbt.config.get("cart_abandonment_base_rate"),
+        "cart_recovery_rate": dbt.config.get("cart_recovery_rate"),
+        "return_rate": dbt.config.get("return_rate"),
+        "return_delay_days": dbt.config.get("return_delay_days"),
+    }
+    shape = shape_from(config, dbt.ref("demand_shape").toPandas())
+    location_demand = dbt.ref("int_location_demand")
+    locations = location_demand.toPandas().set_index("location_key")
+    plan = dbt.ref("int_demand_plan").filter("is_simulated")
+    traffic = dbt.ref("int_traffic_plan").filter("is_simulated").toPandas()
+    planned_units = planned_units_by_group(plan, locations)
+    groups = groups_from(lambda name: seeds[name].toPandas(), traffic, shape, planned_units)
+    products = dbt.ref("gold_product_dim")
+    product_names = products.select("product_key", "category_level_2").toPandas()
+    # dbt finds a ref only where nothing is taken out of its result by brackets.
+    tiers = dbt.ref("price_tiers").toPandas()
+    assortment = Assortment(
+        product_keys=np.sort(product_names["product_key"].to_numpy()),
+        categories=sorted(set(product_names["category_level_2"])),
+        price_tiers=sorted(tiers["price_tier"]),
     )
+    segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
+    customers = customers_from(
+        customer_versions(dbt.ref("gold_customer_dim")), segments, assortment
+    )
+    daily_units = locations["average_daily_units"].astype(float).to_dict()
+
+    def cart_lines(batches):
+        for tables in joined(split_groups(batches), daily_units):
+            units = [daily_units[table["location_key"][0].as_py()] for table in tables]
+            group = groups[tables[0]["channel_group"][0].as_py()]
+            lines = generate(tables, units, group, customers, assortment, shape)
+            yield from lines.to_batches()
+
+    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
+    stream = stream_of(plan, location_demand, products, dbt.ref("int_promotion_days"))
+    lines = stream.mapInArrow(cart_lines, OUTPUT_DDL)
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")
     first, *others = OUTPUT_SCHEMA.names

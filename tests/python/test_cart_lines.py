@@ -1,5 +1,6 @@
 """The pure functions of int_cart_lines."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 MONTH = 202511
 PRODUCTS = 40
+CATEGORIES = ["bags", "bottoms", "shoes", "tops"]
+PRICE_TIERS = ["budget", "luxury"]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +46,11 @@ def customers(demand):
     return demand.Customers(
         frequency=1.0 + numbers % 3,
         preferred_category=numbers % 4,
-        preferred_channel=np.array(["web", "app"])[numbers % 2],
-        location={True: 11 + numbers % 2, False: 1 + numbers % 2},
+        preferred_channel=numbers % 2,
+        members={
+            is_digital: demand.members_by_location(first + numbers % 2, numbers % 4)
+            for is_digital, first in ((True, 11), (False, 1))
+        },
         first_version=numbers,
         version_order=numbers * 2**20,
         version_key=numbers + 1,
@@ -63,44 +69,47 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         channel_cdf=np.array([0.6, 1.0]),
         device_cdf=np.array([[1.0, 1.0, 1.0], [0.0, 0.9, 1.0]]) if is_digital else None,
         device_abandonment=np.array(device_abandonment) if is_digital else None,
-        preferred_channels={"web": np.array([0]), "app": np.array([1])},
+        preferred_channels={0: np.array([0]), 1: np.array([1])},
         hour_cdf=demand.cumulative(np.ones(24)),
         items_cdf=demand.cumulative([5, 3, 2]),
         lag_cdf=demand.cumulative([1, 2, 1]),
+        quantity_cdf=np.array([0.8, 0.95, 1.0]),
         return_rate={MONTH: 0.2},
     )
 
 
-def make_table():
-    """One row per product, on promotion on the 28th."""
+def make_table(location=11, **changes):
+    """One row per product, on promotion on the 28th, as the stream gives them: by product."""
     number = np.arange(PRODUCTS)
     promoted = [
         {"day_of_month": 28, "promotion_key": 2519, "discount_cents": 500, "demand_uplift": 2.0}
     ]
-    return pa.table(
-        {
-            "product_key": pa.array(number + 1, pa.int32()),
-            "month_key": np.full(PRODUCTS, MONTH),
-            "category_code": number // 10,
-            "price_tier_code": number % 2,
-            "product_position": number,
-            "product_count": np.full(PRODUCTS, PRODUCTS),
-            "demand_weight": 1_000_000 * (1 + number % 5),
-            "planned_weight": 1_000_000 * (1 + number % 5),
-            "price_cents": 2000 + 10 * number,
-            "return_rate_index": np.ones(PRODUCTS),
-            "launch_day": np.zeros(PRODUCTS, int),
-            "last_day": np.full(PRODUCTS, 10**6),
-            "promotion_days": pa.array([promoted] * PRODUCTS),
-        }
-    )
+    columns = {
+        "location_key": np.full(PRODUCTS, location),
+        "channel_group": ["any"] * PRODUCTS,
+        "product_key": pa.array(number + 1, pa.int32()),
+        "month_key": np.full(PRODUCTS, MONTH),
+        "category_level_2": [CATEGORIES[n // 10] for n in number],
+        "price_tier": [PRICE_TIERS[n % 2] for n in number],
+        "demand_weight": 1_000_000 * (1 + number % 5),
+        "planned_weight": 1_000_000 * (1 + number % 5),
+        "base_price": 19.99 + number,
+        "return_rate_index": np.ones(PRODUCTS),
+        "launch_day": np.zeros(PRODUCTS, int),
+        "last_day": np.full(PRODUCTS, 10**6),
+        "promotion_days": pa.array([promoted] * PRODUCTS),
+    }
+    return pa.table(columns | changes)
 
 
-def generate(demand, customers, shape, is_digital=True, location=11, units=40.0, **options):
-    group = make_group(demand, is_digital, **options)
-    quantity_cdf = np.array([0.8, 0.95, 1.0])
-    table = demand.generate(make_table(), location, units, group, customers, shape, quantity_cdf)
-    return table.to_pandas()
+def generate(
+    demand, customers, shape, is_digital=True, location=11, units=40.0, group=None, table=None, **of
+):
+    """Lines of one location, as a pandas frame."""
+    group = group or make_group(demand, is_digital, **of)
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+    tables = [table or make_table(location)]
+    return demand.generate(tables, [units], group, customers, assortment, shape).to_pandas()
 
 
 @pytest.mark.parametrize("is_digital", [True, False])
@@ -123,11 +132,56 @@ def test_lines_are_well_formed(demand, customers, shape, is_digital):
     on_28th = lines["date_key"] == 20251128
     assert (lines["promotion_key"] == np.where(on_28th, 2519, 0)).all()
     assert (lines["discount_amount"] == np.where(on_28th, 5.0, 0.0)).all()
+    assert (lines["unit_price"] * 100).round(9).mod(100).eq(99).all()
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_ids_begin_with_day_and_location_and_count_from_zero(demand, customers, shape, is_digital):
+    location = 11 if is_digital else 9_999
+    lines = generate(demand, customers, shape, is_digital, location, units=200.0)
+    for name in ("cart_line_id", "cart_number"):
+        block, number = np.divmod(lines[name], 1_000_000)
+        assert (block == lines["date_key"].astype("int64") * 10_000 + location).all()
+        of_day = number.groupby(lines["date_key"])
+        assert (of_day.min() == 0).all()
+        assert of_day.max().equals(of_day.nunique() - 1)
+
+
+def test_all_recovery_lags_and_restock_delays_occur(demand, customers, shape):
+    """A recovered cart is back within a week; a return is for sale again after 2 to 5 days."""
+    slow = replace(shape, return_delay_days=(2, 5))
+    lines = generate(demand, customers, slow, units=1000.0)
+    lags = lines.drop_duplicates("cart_number")["recovery_lag_days"].value_counts(normalize=True)
+    assert lags.sort_index().to_dict() == pytest.approx(dict.fromkeys(range(1, 8), 1 / 7), abs=0.02)
+    delays = lines["restock_delay_days"].value_counts(normalize=True)
+    assert delays.sort_index().to_dict() == pytest.approx(
+        dict.fromkeys(range(2, 6), 0.25), abs=0.02
+    )
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_a_location_does_not_depend_on_what_it_is_computed_with(
+    demand, customers, shape, is_digital
+):
+    group = make_group(demand, is_digital)
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+    locations = {11: 40.0, 12: 600.0, 99: 0.0, 98: 1.5}
+    tables = [
+        make_table(key, demand_weight=1_000_000 * (1 + (np.arange(PRODUCTS) + key) % 7))
+        for key in locations
+    ]
+
+    def lines_of(*numbers):
+        units = [list(locations.values())[n] for n in numbers]
+        some = [tables[n] for n in numbers]
+        return demand.generate(some, units, group, customers, assortment, shape)
+
+    assert lines_of(0, 1, 2, 3).equals(pa.concat_tables([lines_of(n) for n in range(4)]))
 
 
 def test_customers_are_those_whom_the_location_serves(demand, customers, shape):
     keys = set(generate(demand, customers, shape)["customer_key"])
-    assert keys <= set(customers.version_key[customers.location[True] == 11])
+    assert keys <= set(customers.version_key[customers.members[True][11]])
     # A location without customers of its own serves anybody.
     assert len(set(generate(demand, customers, shape, location=99)["customer_key"])) > len(keys)
 
@@ -164,17 +218,14 @@ def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(
     """With few products many carts pick one twice: its line asks for both, up to three units."""
     monkeypatch.setattr(demand, "weekly_shocks", lambda seed, days, at, count: np.ones((30, 40)))
     calm = replace(shape, traffic_noise=0.0, same_category_share=0.9)
-    table = make_table()
     popular = np.where(np.arange(PRODUCTS) % 10 == 0, 50, 1) * 1_000_000
-    for name in ("demand_weight", "planned_weight"):
-        table = table.set_column(table.column_names.index(name), name, pa.array(popular))
-    no_promotions = pa.array([[]] * PRODUCTS, table["promotion_days"].type)
-    table = table.set_column(
-        table.column_names.index("promotion_days"), "promotion_days", no_promotions
+    promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
+    table = make_table(
+        1, demand_weight=popular, planned_weight=popular, promotion_days=promotion_days
     )
-    quantity_cdf = np.ones(3)  # each asks for one unit, and a cart has three lines at most
-    group = make_group(demand, False)
-    lines = demand.generate(table, 1, 3000.0, group, customers, calm, quantity_cdf).to_pandas()
+    # Each asks for one unit, and a cart has three lines at most.
+    group = replace(make_group(demand, False), quantity_cdf=np.ones(3))
+    lines = generate(demand, customers, calm, units=3000.0, group=group, table=table)
     assert lines["quantity_requested"].max() == 3
     assert lines["quantity_requested"].sum() / (3000 * 30) == pytest.approx(1, abs=0.02)
 
@@ -182,13 +233,10 @@ def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.9])
 def test_share_returned_is_the_rate_of_the_month(demand, customers, shape, rate):
     """Whatever the return rates of its products are relative to each other."""
-    table = make_table()
-    index = np.where(np.arange(PRODUCTS) % 5 == 4, 2.5, 0.5)  # the popular ones come back most
-    at = table.column_names.index("return_rate_index")
-    table = table.set_column(at, "return_rate_index", pa.array(index))
+    # The popular ones come back most.
+    table = make_table(1, return_rate_index=np.where(np.arange(PRODUCTS) % 5 == 4, 2.5, 0.5))
     group = replace(make_group(demand, False), return_rate={MONTH: rate})
-    quantity_cdf = np.array([0.8, 0.95, 1.0])
-    lines = demand.generate(table, 1, 6000.0, group, customers, shape, quantity_cdf).to_pandas()
+    lines = generate(demand, customers, shape, units=6000.0, group=group, table=table)
     assert lines["return_lag_days"].notna().mean() == pytest.approx(rate, abs=0.004)
 
 
@@ -274,6 +322,22 @@ def test_poisson_quantile_is_the_inverse_cdf(demand, mean, draw):
     assert draw - 1e-9 <= cdf(count) or draw > 1 - 1e-9
 
 
+def test_poisson_quantile_of_large_means_is_normal(demand):
+    """Means on both sides of 500, where the approximation begins; 1.96 sigma is the 97.5th part."""
+    mean = np.array([499.0, 501.0, 601.0, 5000.0])
+    assert demand.poisson_quantile(mean, 0.5) == pytest.approx(mean, abs=1)
+    assert demand.poisson_quantile(mean, 0.975) == pytest.approx(mean + 1.96 * mean**0.5, abs=2)
+    assert demand.poisson_quantile(mean, 0.0).min() > 300
+
+
+def test_poisson_quantile_of_an_array_is_that_of_its_elements(demand):
+    mean, draw = np.meshgrid([0.0, 0.3, 7.0, 480.0, 900.0], [0.0, 0.01, 0.5, 0.999, 1 - 2**-53])
+    got = demand.poisson_quantile(mean, draw)
+    pairs = zip(mean.ravel(), draw.ravel(), strict=True)
+    assert got.ravel().tolist() == [demand.poisson_quantile(*pair) for pair in pairs]
+    assert (got[:, 0] == 0).all()
+
+
 @given(
     weights=st.lists(st.integers(0, 5), min_size=1, max_size=8).filter(any),
     draw=st.floats(0, 1, exclude_max=True),
@@ -282,8 +346,8 @@ def test_poisson_quantile_is_the_inverse_cdf(demand, mean, draw):
 def test_pick_within_never_picks_what_weighs_nothing(demand, weights, draw, data):
     start = data.draw(st.integers(0, len(weights) - 1))
     stop = data.draw(st.integers(start + 1, len(weights)))
-    sums = np.cumsum(weights)
-    got = int(demand.pick_within(sums, np.array([start]), np.array([stop]), np.array([draw]))[0])
+    sums = demand.with_zero(np.array([weights]))
+    got = int(demand.pick_within(sums, np.array([0]), start, stop, np.array([draw]))[0])
     assert start <= got < stop
     if any(weights[start:stop]):
         assert weights[got] > 0
@@ -291,9 +355,63 @@ def test_pick_within_never_picks_what_weighs_nothing(demand, weights, draw, data
 
 def test_pick_within_follows_the_weights(demand):
     draws = (np.arange(1000) + 0.5) / 1000
-    sums = np.cumsum([5, 0, 3, 2])
-    got = demand.pick_within(sums, 0, 4, draws)
+    sums = demand.with_zero(np.array([[9, 9, 9, 9], [5, 0, 3, 2]]))
+    got = demand.pick_within(sums, np.ones(1000, int), 0, 4, draws)
     assert np.bincount(got, minlength=4).tolist() == [500, 0, 300, 200]
+
+
+def test_uniforms_are_those_of_a_generator_for_each_block(demand):
+    locations, days, sizes = [7, 7, 3], [20_000, 20_001, 20_000], [5, 0, 6]
+    expected = [
+        np.random.Generator(np.random.Philox(key=[42, 2], counter=[0, 0, location, day])).random(9)
+        for location, day in zip(locations, days, strict=True)
+    ]
+    got = demand.uniforms(42, 2, locations, days, sizes, skip=3)
+    parts = [draws[3 : 3 + size] for draws, size in zip(expected, sizes, strict=True)]
+    assert got.tolist() == np.concatenate(parts).tolist()
+
+
+def test_weeks_of_demand_and_abandonment_start_on_monday(demand, customers, shape):
+    days = np.arange("2025-11-03", "2025-11-17", dtype="datetime64[D]").astype(np.int64)
+    shocks = demand.weekly_shocks(42, days, np.arange(50), 50)
+    assert (shocks[:7] == shocks[0]).all()
+    assert (shocks[7:] == shocks[7]).all()
+    assert (shocks[0] != shocks[7]).all()
+    # Everybody goes from segment 0 to segment 1 on Monday the 10th.
+    changed = replace(
+        customers,
+        first_version=np.arange(30) * 2,
+        version_order=np.repeat(np.arange(30) * 2**20, 2) + np.tile([0, days[7]], 30),
+        version_key=np.arange(60),
+        segment=np.tile([0, 1], 30),
+    )
+    rates = demand.base_rates_by_day(
+        make_group(demand, True), changed, np.arange(30), np.ones(30), days, np.ones(2) / 2, shape
+    )
+    assert (rates[:7] == rates[0]).all()
+    assert (rates[7:] == rates[7]).all()
+    assert (rates[0] != rates[7]).all()
+
+
+def test_some_buy_even_if_all_carts_are_abandoned(demand, shape):
+    nobody = replace(shape, cart_abandonment_base_rate=1.0, cart_recovery_rate=0.0)
+    assert demand.share_not_abandoned(nobody) == 0.05
+    assert demand.share_not_abandoned(shape) == pytest.approx(1 - 0.68 * 0.86)
+    assert demand.share_not_abandoned(shape, 0.1) == pytest.approx(1 - 0.78 * 0.96)
+
+
+def test_first_of_equals(demand):
+    for keys in itertools.product(range(4), repeat=4):
+        got = demand.first_of_equals(np.array(keys), 4)
+        assert got.tolist() == [keys.index(key) for key in keys]
+    # Equal keys are looked for in one cart only.
+    assert demand.first_of_equals(np.array([1, 2, 1]), 2).tolist() == [0, 1, 2]
+
+
+def test_members_of_a_location_are_sorted_by_category(demand):
+    location, category = np.array([5, 3, 5, 5, 3]), np.array([1, 0, 0, 1, 0])
+    members = demand.members_by_location(location, category)
+    assert {key: found.tolist() for key, found in members.items()} == {3: [1, 4], 5: [2, 0, 3]}
 
 
 def test_version_in_force(demand, customers):
@@ -302,8 +420,8 @@ def test_version_in_force(demand, customers):
     two = replace(
         customers, version_order=order, first_version=np.array([0, 2]), version_key=np.arange(3)
     )
-    customer, day = np.array([0, 0, 0, 1]), np.array([99, 100, 500, 500])
-    assert demand.version_of(two, customer, day).tolist() == [0, 1, 1, 2]
+    customer, day = np.array([0, 0, 0, 1, 1]), np.array([99, 100, 500, 500, -1])
+    assert demand.version_of(two, customer, day).tolist() == [0, 1, 1, 2, 2]
 
 
 def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
@@ -311,7 +429,7 @@ def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
     group = make_group(demand, True)
     weight = customers.frequency
     shares = demand.channel_shares(group, customers.preferred_channel, weight, 0.5)
-    web = weight[customers.preferred_channel == "web"].sum() / weight.sum()
+    web = weight[customers.preferred_channel == 0].sum() / weight.sum()
     assert shares == pytest.approx([0.6 + 0.5 * (web - 0.6), 0.4 + 0.5 * (0.6 - web)])
 
 
@@ -330,7 +448,7 @@ def test_a_price_tier_is_bought_by_the_segments_that_like_it(demand, customers, 
     everybody = replace(
         customers,
         preferred_category=np.zeros(30, int),
-        location={True: np.full(30, 11), False: np.full(30, 1)},
+        members={True: {11: np.arange(30)}, False: {1: np.arange(30)}},
         tier_preference=np.array([[1.0, 0.0], [1.0, 1.0]]),
     )
     lines = generate(demand, everybody, shape, units=400.0)
@@ -384,3 +502,16 @@ def test_incomplete_stream_is_refused(demand, lost):
 def test_unsorted_stream_is_refused(demand):
     with pytest.raises(ValueError, match="must arrive"):
         list(demand.split_groups(iter(make_stream(1)[::-1])))
+
+
+def test_locations_are_joined_by_month_channel_group_and_products(demand):
+    """Tables of 40 products and 310 units a month: two fit in 700, and a large one stays alone."""
+    fewer = make_table(6).slice(1)
+    december = make_table(5, month_key=np.full(PRODUCTS, 202512))
+    digital = make_table(4, channel_group=["digital"] * PRODUCTS)
+    tables = [*map(make_table, (1, 2, 3)), digital, december, fewer, make_table(7), make_table(8)]
+    daily_units = dict.fromkeys(range(1, 9), 10.0) | {7: 10_000.0}
+    batches = demand.joined(iter(tables), daily_units, most=700)
+    keys = [[table["location_key"][0].as_py() for table in batch] for batch in batches]
+    assert keys == [[1, 2], [3], [4], [5], [6], [7], [8]]
+    assert list(demand.joined(iter([]), {})) == []
