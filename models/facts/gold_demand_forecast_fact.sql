@@ -112,8 +112,9 @@ planned as (
 
 ),
 
--- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window.
-observed as (
+-- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window. A
+-- running sum costs more than all else here, so one holds both: demand in the digits above the plan.
+running as (
 
     select
         planned.*,
@@ -121,27 +122,33 @@ observed as (
         coalesce(weekly_demand.units_sold, 0) as units_sold,
         coalesce(weekly_demand.revenue_cents, 0) as revenue_cents,
         coalesce(
-            sum(weekly_demand.units_requested) over (
+            sum(
+                cast(coalesce(weekly_demand.units_requested, 0) as decimal(38, 0))
+                * 1000000000000000000
+                + planned.observed_plan_millionths
+            ) over (
                 partition by planned.location_key, planned.product_key
                 order by planned.week_start
                 rows between unbounded preceding and 1 preceding
             ),
             0
-        ) as demand_so_far,
-        coalesce(
-            sum(planned.observed_plan_millionths) over (
-                partition by planned.location_key, planned.product_key
-                order by planned.week_start
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) / 1000000.0D as plan_so_far
+        ) as demand_and_plan
     from planned
     left join weekly_demand
         on
             planned.product_key = weekly_demand.product_key
             and planned.location_key = weekly_demand.location_key
             and planned.week_start = weekly_demand.week_start
+
+),
+
+observed as (
+
+    select
+        *,
+        cast(demand_and_plan div 1000000000000000000 as bigint) as demand_so_far,
+        cast(demand_and_plan % 1000000000000000000 as bigint) / 1000000.0D as plan_so_far
+    from running
 
 ),
 
