@@ -95,6 +95,18 @@ browse_ranges as (
 
 ),
 
+-- Apart from the explode, after which an engine would compute the key once for each session.
+browse_keys as (
+
+    select
+        *,
+        {{ session_key(date_of_key('date_key'), 'location_key', 0, 'sessions_before') }}
+            as session_key_before
+    from browse_ranges
+    where session_count > 0
+
+),
+
 browse_numbers as (
 
     select
@@ -105,11 +117,9 @@ browse_numbers as (
         hour,
         first_visitor_number,
         visitor_count,
-        {{ session_key(date_of_key('date_key'), 'location_key', 0, 'sessions_before') }}
-            as session_key_before,
+        session_key_before,
         explode(sequence(1, session_count)) as session_number
-    from browse_ranges
-    where session_count > 0
+    from browse_keys
 
 ),
 
