@@ -25,6 +25,8 @@ parts as (
         weekofyear(calendar_date) as week_of_year,
         day(calendar_date) as day_of_month,
         {{ iso_day_of_week('calendar_date') }} as day_of_week,
+        -- A week belongs to the year that its Thursday lies in.
+        year(date_add({{ week_start('calendar_date') }}, 3)) as iso_year,
         -- The fiscal year begins in February and is named for the year it begins in.
         year(add_months(calendar_date, -1)) as fiscal_year,
         quarter(add_months(calendar_date, -1)) as fiscal_quarter,
@@ -85,7 +87,9 @@ final as (
         sale_months.month is not null as is_sale_period,
         holidays.sale_event_name,
         cast(parts.week_of_year as int) as week,
-        {{ audit_columns() }}
+        {{ audit_columns() }},
+        cast(parts.iso_year as int) as iso_year,
+        cast(parts.iso_year * 100 + parts.week_of_year as int) as year_week
     from parts
     left join holidays
         on parts.calendar_date = holidays.holiday_date
