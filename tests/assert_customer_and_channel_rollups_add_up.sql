@@ -69,9 +69,20 @@ affinity as (
 )
 
 select
-    sales_fact.*,
-    channel_performance.*,
-    affinity.*
+    sales_fact.cents as sales_cents,
+    sales_fact.lines_sold,
+    cart_lines.line_count,
+    sessions.session_count,
+    store_carts.cart_count,
+    orders.order_count,
+    events.view_count,
+    channel_performance.cents as channel_cents,
+    channel_performance.visit_count as channel_visit_count,
+    channel_performance.order_count as channel_order_count,
+    affinity.cents as affinity_cents,
+    affinity.purchase_count as affinity_purchase_count,
+    affinity.cart_add_count as affinity_cart_add_count,
+    affinity.view_count as affinity_view_count
 from sales_fact
 cross join cart_lines
 cross join events

@@ -29,7 +29,13 @@ with
     "compared", compare_model, compare_columns, compare_row_condition
 ) }}
 
-select *
+select
+    {%- for column in columns %}
+    coalesce(counted.group_{{ loop.index }}, compared.group_{{ loop.index }})
+        as group_{{ loop.index }},
+    {%- endfor %}
+    coalesce(counted.row_count, 0) as row_count,
+    coalesce(compared.row_count, 0) as other_row_count
 from counted
 full join
     compared
