@@ -120,3 +120,21 @@ write_model(
   {{ run_hooks(post_hooks) }}
   {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
+
+
+{#-- A folder has no cheap copies, so what is cloned is read through a view. #}
+{% materialization clone, adapter='embedded' %}
+  {%- if not defer_relation -%}
+    {% do log("No relation found in state manifest for " ~ model.unique_id, info=True) %}
+    {{ return({'relations': []}) }}
+  {%- endif -%}
+  {%- set existing_relation = load_cached_relation(this) -%}
+  {%- if existing_relation and not flags.FULL_REFRESH -%}
+    {% do log("Relation " ~ existing_relation ~ " already exists", info=True) %}
+    {{ return({'relations': []}) }}
+  {%- endif -%}
+  {%- set target_relation = this.incorporate(type='view') -%}
+  {%- do adapter.build_view(target_relation, compiled_code) -%}
+  {%- call noop_statement('main', 'OK') -%}{{ compiled_code }}{%- endcall -%}
+  {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
