@@ -213,6 +213,31 @@ def test_every_command_stops_before_any_table(stub, monkeypatch, command):
     assert list((stub / "warehouse").iterdir()) == []
 
 
+CONSUMER = """
+name: consumer
+version: "1.0"
+profile: stocktrue
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ("{my_var: 2}", None),
+        ("{my_var: 2, num_products: -5}", message("num_products", "-5")),
+    ],
+)
+def test_a_consumer_has_variables_of_its_own(stub, tmp_path, variables, problem):
+    """Installed as a package, the project judges its own variables only."""
+    (tmp_path / "dbt_project.yml").write_text(CONSUMER)
+    (tmp_path / "packages.yml").write_text(f"packages: [{{local: '{stub}'}}]")
+    shutil.copy(ROOT / "profiles.yml", tmp_path)
+    assert invoke(tmp_path, "deps").success
+    result = invoke(tmp_path, "parse", "--vars", variables)
+    assert result.success == (problem is None), result.exception
+    assert problem is None or problem in str(result.exception)
+
+
 def test_the_project_itself_stops_before_any_table(tmp_path):
     """No model of the project fails on a wrong value before the check reports it."""
     wrong = dict.fromkeys(DEFAULTS, "many")
