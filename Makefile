@@ -9,13 +9,18 @@ PYTHON ?=
 NAME ?= scenario
 export PRESET VARS PYTHON
 
+# Apache Spark has the modules of its client, and goes before them.
+ifeq ($(TARGET),spark)
+export PYTHONPATH := $(CURDIR)/.venv/spark$(addprefix :,$(PYTHONPATH))
+endif
+
 # To be followed by the target, the folder for the files of the run, and the command.
 DBT = .venv/bin/python scripts/run_dbt.py
 # Where `make test` builds the tiny preset; pytest reads the tables from there.
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build slim validate report scenario fingerprint test unit bench lint docs clean
+.PHONY: help setup tools build slim validate report scenario fingerprint test unit bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -24,12 +29,16 @@ help: ## Show this list
 	@echo '  VARS="name: value, name: value"  variables over those of the preset'
 	@echo '  TARGET=local|spark|databricks    engine (default local)'
 	@echo '  STATE=folder                     where build saves its state, slim reads it'
-	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10, 3.11 or 3.12)'
+	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10 to 3.13)'
 	@echo '  NAME=scenario                    of scenario: its schema is <schema>_<name>'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
-	@scripts/setup.sh
+	@scripts/setup.sh $(filter spark databricks,$(TARGET))
+
+# The tools of tests and style check, and Apache Spark for the tests that compare the engines.
+tools:
+	@scripts/setup.sh dev spark
 
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
@@ -55,19 +64,19 @@ fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \
 	    --args '{intermediate: $(if $(ALL),true,false), format: "$(FORMAT)"}'
 
-test: setup ## Run all tests on the tiny preset
+test: tools ## Run all tests on the tiny preset
 	@rm -rf target/test
 	@PRESET=tiny STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
 	    scripts/timed.sh 'build (tiny)' $(DBT) local target/test build
 	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' .venv/bin/pytest
 
-unit: setup ## Run the Python tests that need no tables
+unit: tools ## Run the Python tests that need no tables
 	@scripts/timed.sh 'unit' .venv/bin/pytest -m 'not tables'
 
-bench: setup ## Measure builds and write docs/benchmarks.md (half an hour)
+bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
 
-lint: setup ## Check the style of Python and SQL
+lint: tools ## Check the style of Python and SQL
 	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
 	@scripts/timed.sh 'ruff format' .venv/bin/ruff format --check
 	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses

@@ -1,27 +1,32 @@
 #!/bin/sh
 # Prepares .venv: a supported Python, the pinned packages, the dbt packages.
+# Usage: scripts/setup.sh [dev] [databricks] [spark]
+# What a build on the embedded engine needs is always installed; dev adds the tools of make test and
+# make lint, databricks its dbt adapter, and spark, where there is Java, Apache Spark.
 # Does nothing when that has been done for the present pyproject.toml and requirements.lock.
 # PYTHON=<command or path> chooses the interpreter.
 set -eu
-cd "$(dirname "$0")/.."
+# The real folder: a symbolic link to it must not look like another one.
+cd -P "$(dirname "$0")/.."
 
-versions="3.10, 3.11 or 3.12"
+versions="3.10, 3.11, 3.12 or 3.13"
 is_supported='import ensurepip, sys, venv
-sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'
+sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'
 version='import sys; print("%d.%d.%d" % sys.version_info[:3])'
 
 usable() {
     "$1" -c "$is_supported" >/dev/null 2>&1
 }
 
-# An environment copied from another folder still points there.
+# An environment copied from another folder still points there; one with this file has another
+# layout, in which Apache Spark lies among the packages.
 is_ours() {
-    grep -qsF "$PWD/.venv" .venv/bin/activate
+    grep -qsF "$PWD/.venv" .venv/bin/activate && [ ! -e .venv/installed ]
 }
 
 find_python() {
-    for candidate in python3.12 python3.11 python3.10 python3 python \
-        "$HOME"/.pyenv/versions/3.1[012].*/bin/python; do
+    for candidate in python3.13 python3.12 python3.11 python3.10 python3 python \
+        "$HOME"/.pyenv/versions/3.1[0123].*/bin/python; do
         if usable "$candidate"; then
             echo "$candidate"
             return
@@ -29,9 +34,14 @@ find_python() {
     done
 }
 
+has_java() {
+    command -v java || [ -x "${JAVA_HOME:-}/bin/java" ]
+}
+
 if [ -n "${PYTHON:-}" ]; then
     usable "$PYTHON" || {
-        echo "setup: PYTHON=$PYTHON cannot be used: it must be Python $versions, with venv" >&2
+        echo "setup: PYTHON=$PYTHON cannot be used: it must be Python $versions, with venv" \
+            "(3.14 needs dbt-core 1.12, which fetches its parser from the web)" >&2
         exit 1
     }
     python=$PYTHON
@@ -41,41 +51,84 @@ else
     python=$(find_python)
     [ -n "$python" ] || {
         echo "setup: no supported Python found: install $versions (with venv)" \
-            "or name it, as in: make build PYTHON=/path/to/python3.12" >&2
+            "or name it, as in: make build PYTHON=/path/to/python3.12" \
+            "(3.14 needs dbt-core 1.12, which fetches its parser from the web)" >&2
         exit 1
     }
 fi
 
 wanted="$("$python" -c "$version") $(cat pyproject.toml requirements.lock | cksum)"
-if is_ours && [ -f .venv/installed ] && [ "$(cat .venv/installed)" = "$wanted" ]; then
+
+is_installed() {
+    [ "$(cat ".venv/installed-$1" 2>/dev/null)" = "$wanted" ]
+}
+
+missing=
+for part in base "$@"; do
+    case $part in
+    base | dev | databricks) ;;
+    spark) has_java >/dev/null || continue ;;
+    *)
+        echo "setup: got $part, allowed: dev, databricks, spark" >&2
+        exit 1
+        ;;
+    esac
+    is_ours && is_installed "$part" || missing="$missing $part"
+done
+if [ -z "$missing" ]; then
     exec .venv/bin/python scripts/install_dbt_packages.py --if-missing
 fi
 
 start=$(date +%s)
-if [ "$python" != .venv/bin/python ]; then
+if ! is_ours || [ "$("$python" -c "$version")" != "$(.venv/bin/python -c "$version" 2>&1)" ]; then
     echo "setup: creating .venv with Python $("$python" -c "$version")"
     "$python" -m venv --clear .venv
 fi
-rm -f .venv/installed
 
-echo "setup: installing the pinned packages (a few minutes, once; log in .venv/install.log)"
-.venv/bin/python -m pip --disable-pip-version-check --no-input install --progress-bar off \
-    --use-pep517 --constraint requirements.lock --editable '.[dev]' >.venv/install.log 2>&1 &
-pip=$!
-seconds=0
-while kill -0 "$pip" 2>/dev/null; do
-    sleep 1
-    seconds=$((seconds + 1))
-    if [ $((seconds % 15)) -eq 0 ]; then
-        step=$(grep -E "^ *(Collect|Download|Build|Install|Running)" .venv/install.log | tail -n 1)
-        echo "setup: $seconds s: $(echo "$step" | sed 's/^ *//' | cut -c 1-70)"
-    fi
-done
-wait "$pip" || {
-    echo "setup: the installation failed:" >&2
-    tail -n 15 .venv/install.log >&2
-    exit 1
+# Nothing is compiled ahead: Python compiles what it imports, a fraction of what is installed.
+install() {
+    .venv/bin/python -m pip --disable-pip-version-check --no-input install --progress-bar off \
+        --no-compile --use-pep517 --constraint requirements.lock "$@" >.venv/install.log 2>&1 &
+    pip=$!
+    seconds=0
+    while kill -0 "$pip" 2>/dev/null; do
+        sleep 1
+        seconds=$((seconds + 1))
+        if [ $((seconds % 15)) -eq 0 ]; then
+            step=$(grep -E "^ *(Collect|Download|Build|Install|Running)" .venv/install.log | tail -n 1)
+            echo "setup: $seconds s: $(echo "$step" | sed 's/^ *//' | cut -c 1-70)"
+        fi
+    done
+    wait "$pip" || {
+        echo "setup: the installation failed:" >&2
+        tail -n 15 .venv/install.log >&2
+        exit 1
+    }
 }
-.venv/bin/python scripts/install_dbt_packages.py
-echo "$wanted" >.venv/installed
+
+extras=
+for part in $missing; do
+    rm -f ".venv/installed-$part"
+    [ "$part" = spark ] || extras="$extras,$part"
+done
+if [ -n "$extras" ]; then
+    echo "setup: installing pinned packages:$missing (a minute or two, once; log in .venv/install.log)"
+    extras=$(echo "$extras" | sed 's/,base//; s/^,//')
+    install --editable ".${extras:+[$extras]}"
+fi
+case $missing in
+*spark*)
+    # Beside the packages, not among them: it brings another pyspark than that of its client.
+    echo "setup: installing Apache Spark into .venv/spark (450 MB, a minute or two, once)"
+    rm -rf .venv/spark
+    install --no-deps --target .venv/spark pyspark py4j
+    ;;
+esac
+case $missing in
+*base*) .venv/bin/python scripts/install_dbt_packages.py ;;
+*) .venv/bin/python scripts/install_dbt_packages.py --if-missing ;;
+esac
+for part in $missing; do
+    echo "$wanted" >".venv/installed-$part"
+done
 echo "setup: done in $(($(date +%s) - start)) s"

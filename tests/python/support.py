@@ -19,6 +19,8 @@ from pyarrow import parquet
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FILE = "dbt_project.yml"
 SCHEMA = "stocktrue"
+# Apache Spark lies beside the packages of the environment; this puts it before its client.
+SPARK_ENV = {"PYTHONPATH": str(Path(sys.prefix) / "spark")}
 TINY_VARS = yaml.safe_load((ROOT / "presets" / "tiny.yml").read_text())
 
 # In one process: parsing the project and starting an engine take longer than tiny tables.
@@ -215,7 +217,11 @@ def build_tiny(
         project=ROOT,
         target=folder / "target",
         engine=engine,
-        env={"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA, **(env or {})},
+        env={
+            **{"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+            **(SPARK_ENV if engine == "spark" else {}),
+            **(env or {}),
+        },
     )
     assert run.returncode == 0, run.output[-6000:]
     builds = run.output.split("next build\n")[:-1]

@@ -25,7 +25,7 @@ from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.warehouse import Warehouse
 from deltalake import DeltaTable
 from pyarrow import parquet
-from support import ROOT, SCHEMA, DbtRun, World, content, run_dbt
+from support import ROOT, SCHEMA, SPARK_ENV, DbtRun, World, content, run_dbt
 from test_contracts import CONTRACTS, PUBLISHED
 
 CATALOG = "retail"
@@ -241,7 +241,10 @@ def test_apache_spark_parses_the_statements_and_runs_the_notebooks(
             *(sys.executable, "-m", "databricks_stand_in.on_spark"),
             *(tmp_path / "request.json", tmp_path / "warehouse"),
         ],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{SPARK_ENV['PYTHONPATH']}{os.pathsep}{Path(__file__).parent}",
+        },
         capture_output=True,
         text=True,
     )

@@ -1,11 +1,13 @@
 """The same project builds on Apache Spark."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
 import pytest
+from support import SPARK_ENV
 
 pytestmark = pytest.mark.skipif(shutil.which("java") is None, reason="no Java on this machine")
 
@@ -48,6 +50,7 @@ def test_build_twice(project):
     )
     outcome = subprocess.run(  # one process: starting Java takes most of the time
         [sys.executable, "-c", SCRIPT, *project.arguments("--target", "spark")],
+        env={**os.environ, **SPARK_ENV},
         capture_output=True,
         text=True,
         check=False,

@@ -60,6 +60,7 @@ def _start_sail() -> Any:
 
 def _start_spark() -> Any:
     check_java()
+    check_spark()
     # A Sail session of this process or its parent asks for a remote Spark here.
     for name in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
         os.environ.pop(name, None)
@@ -105,3 +106,15 @@ def check_java() -> None:
     if not version or int(version[1]) < MINIMUM_JAVA:
         found = version[1] if version else "unknown"
         raise DbtRuntimeError(f"{wanted}, and {java} is version {found}")
+
+
+def check_spark() -> None:
+    """Raises one clear line when this process has the client of Apache Spark only."""
+    from pyspark.util import is_remote_only
+
+    if is_remote_only():
+        raise DbtRuntimeError(
+            "engine 'spark' needs Apache Spark, and this process found its client only: "
+            "use make build TARGET=spark, which installs it, or after that export "
+            f"PYTHONPATH={Path(sys.prefix) / 'spark'}"
+        )
