@@ -37,7 +37,7 @@ def save(state: Path, target: str) -> None:
     facts = {
         "target": target,
         "schema": os.environ.get("STOCKTRUE_SCHEMA") or "stocktrue",
-        "warehouse": warehouse and os.path.relpath(ROOT / warehouse, state.resolve()),
+        "warehouse": warehouse and os.path.relpath((ROOT / warehouse).resolve(), state.resolve()),
         "variables": effective_variables(),
     }
     shutil.copy(ROOT / "target" / MANIFEST, state)
