@@ -1,12 +1,15 @@
 """Play every location day by day: who gets the units on the shelf, and what is left tomorrow.
 
-All randomness is drawn upstream, so this model is a pure function of its inputs. The inputs of a
-location arrive as one stream sorted by month, so memory does not grow with the horizon: first the
-month's replenishment plan, then its stock adjustments, then its cart lines. The state is carried
-from day to day; each finished month is emitted as flat rows of four kinds (see RECORDS).
+All randomness is drawn upstream, so this model is a pure function of its inputs. Locations never
+influence each other: a few are played together, on arrays over all their positions, only because
+NumPy costs more per call than per element. The inputs of such a batch of locations arrive as one
+stream sorted by month, so memory does not grow with the horizon: first the month's replenishment
+plan, then its stock adjustments, then its cart lines. The state is carried from day to day; each
+finished month is emitted as flat rows of four kinds (see RECORDS).
 
-Inside a day, P is the number of products and L the number of cart lines of the location. Quantities
-are units (int64 arrays while playing, INT when emitted); days are counted from 1970-01-01.
+P is the number of positions (location x product) of a batch and L the number of its cart lines on a
+day. Ids of lines begin with the day, and the lines of a cart follow each other. Quantities are
+units (int64 arrays while playing, INT when emitted); days are counted from 1970-01-01.
 """
 
 from collections import defaultdict
@@ -16,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Positions (location x product) that are played together, a few locations more or less.
+# Positions that are played together: more would save little time and leave too few tasks.
 POSITIONS_IN_BATCH = 12_000
 EPOCH = np.datetime64("1970-01-01", "D")
 
-# Kinds of rows in the input stream of a location and month, in the order in which they arrive. A
+# Kinds of rows in the input stream of a batch and month, in the order in which they arrive. A
 # column takes space in every row, so only lines, which are nearly all, have columns of their own.
 PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
 
