@@ -1,8 +1,10 @@
 {#
     Fails with one row per broken rule: the column, the rule and the value found. One test for the
-    simple rules of a table, because dbt spends more time on a test than the engine on a rule.
+    rules of a table, because dbt spends more time on a test than the engine on a rule; those about
+    single rows are looked at in one scan.
 
     unique           columns, or lists of columns that are unique together; missing values apart
+    unique_in_group  whole numbers from 0 that are unique, faster: {value, group_by}
     not_null         columns without missing values
     nullable         in place of not_null: the columns that may have some, unlike all others
     values           allowed values by column; a missing value is allowed
@@ -12,15 +14,21 @@
     patterns         regular expression by column
     rows             expressions that hold for every row, by name
     row_count        number of rows
+    sums             {total, group_by} by column of weights, none below zero
+    means            {mean, tolerance, group_by, weight} by column
 #}
 {% test table_rules(
-    model, unique=[], not_null=[], nullable=none, values={}, distinct_counts={}, ranges={},
-    positive=[], patterns={}, rows={}, row_count=none
+    model, unique=[], unique_in_group=[], not_null=[], nullable=none, values={},
+    distinct_counts={}, ranges={}, positive=[], patterns={}, rows={}, row_count=none, sums={},
+    means={}
 ) %}
 
-{%- set checks = [] %}
+{%- set checks, rules = [], [] %}
 {%- for key in unique %}
     {%- do checks.append(repeated_keys(model, [key] if key is string else key)) %}
+{%- endfor %}
+{%- for key in unique_in_group %}
+    {%- do checks.append(repeated_numbers(model, **key)) %}
 {%- endfor %}
 {%- set required = not_null | list %}
 {%- if nullable is not none and execute %}
@@ -28,23 +36,21 @@
         {%- do required.append(column.name) %}
     {%- endfor %}
 {%- endif %}
-{%- if required %}
-    {%- do checks.append(missing_values(model, required)) %}
-{%- endif %}
+{%- for column in required %}
+    {%- do rules.append({
+        "column": column, "rule": "not null", "condition": column ~ " is null",
+        "value": "shown_row"
+    }) %}
+{%- endfor %}
 {%- for column, allowed in values.items() %}
     {%- set literals = [] %}
     {%- for value in allowed %}
         {%- do literals.append(text_literal(value) if value is string else value) %}
     {%- endfor %}
-    {%- do checks.append(wrong_values(
-        model, column, "one of " ~ allowed | join(", "),
-        column ~ " not in (" ~ literals | join(", ") ~ ")"
-    )) %}
-{%- endfor %}
-{%- for column, count in distinct_counts.items() %}
-    {%- do checks.append(wrong_count(
-        model, column, "count(distinct " ~ column ~ ")", count, "different values"
-    )) %}
+    {%- do rules.append({
+        "column": column, "rule": "one of " ~ allowed | join(", "),
+        "condition": column ~ " not in (" ~ literals | join(", ") ~ ")"
+    }) %}
 {%- endfor %}
 {%- for column, bounds in ranges.items() %}
     {%- set limits, conditions = [], [] %}
@@ -56,24 +62,47 @@
         {%- do limits.append("at most " ~ bounds[1]) %}
         {%- do conditions.append(column ~ " > " ~ bounds[1]) %}
     {%- endif %}
-    {%- do checks.append(wrong_values(
-        model, column, limits | join(" and "), conditions | join(" or ")
-    )) %}
+    {%- do rules.append({
+        "column": column, "rule": limits | join(" and "), "condition": conditions | join(" or ")
+    }) %}
 {%- endfor %}
 {%- for column in positive %}
-    {%- do checks.append(wrong_values(model, column, "above 0", column ~ " <= 0")) %}
+    {%- do rules.append({"column": column, "rule": "above 0", "condition": column ~ " <= 0"}) %}
 {%- endfor %}
 {%- for column, pattern in patterns.items() %}
-    {%- do checks.append(wrong_values(
-        model, column, "like " ~ pattern, "not " ~ column ~ " rlike " ~ text_literal(pattern)
+    {%- do rules.append({
+        "column": column, "rule": "like " ~ pattern,
+        "condition": "not " ~ column ~ " rlike " ~ text_literal(pattern)
+    }) %}
+{%- endfor %}
+{%- for rule in rules if not rule.value %}
+    {%- do rule.update({"value": "cast(" ~ rule.column ~ " as string)"}) %}
+{%- endfor %}
+{%- for name, expression in rows.items() %}
+    {%- do rules.append({
+        "rule": name, "condition": "not coalesce(" ~ expression ~ ", false)", "value": "shown_row"
+    }) %}
+{%- endfor %}
+{%- if rules %}
+    {%- set shown = required + rows.values() | list %}
+    {%- do checks.append(
+        broken_rules(model, rules, columns_named_in(model, shown) if shown else [])
+    ) %}
+{%- endif %}
+{%- for column, count in distinct_counts.items() %}
+    {%- do checks.append(wrong_count(
+        model, column, "count(distinct " ~ column ~ ")", count, "different values"
     )) %}
 {%- endfor %}
-{%- if rows %}
-    {%- do checks.append(wrong_rows(model, rows)) %}
-{%- endif %}
 {%- if row_count is not none %}
     {%- do checks.append(wrong_count(model, none, "count(*)", row_count, "rows")) %}
 {%- endif %}
+{%- for column, options in sums.items() %}
+    {%- do checks.append(wrong_sums(model, column, **options)) %}
+{%- endfor %}
+{%- for column, options in means.items() %}
+    {%- do checks.append(wrong_means(model, column, **options)) %}
+{%- endfor %}
 {%- if not checks and nullable is none %}
     {%- do exceptions.raise_compiler_error("table_rules without a rule on " ~ model) %}
 {%- endif %}

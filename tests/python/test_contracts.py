@@ -91,12 +91,13 @@ def keys_under_test(manifest: dict, table: str) -> tuple[list[list[str]], set[st
         if node.get("attached_node") != f"model.stocktrue.{table}":
             continue
         kind, arguments = node["test_metadata"]["name"], node["test_metadata"]["kwargs"]
-        if kind == "unique":
-            unique.append([arguments["column_name"]])
+        if kind == "table_rules":
+            keys = arguments.get("unique", [])
+            unique += [[key] if isinstance(key, str) else sorted(key) for key in keys]
+            for key in arguments.get("unique_in_group", []):
+                unique.append(sorted([key["value"], *key.get("group_by", [])]))
         elif kind == "expect_compound_columns_to_be_unique":
             unique.append(sorted(arguments["column_list"]))
-        elif kind == "unique_in_group":
-            unique.append(sorted([arguments["value"], *arguments["group_by"]]))
         elif kind == "foreign_keys":
             foreign.update(arguments["keys"])
         elif kind == "relationships":

@@ -1,4 +1,4 @@
-"""The stand-in for dbt_expectations, and tests of uniqueness: all pass and fail as they should."""
+"""The stand-in for dbt_expectations, and table_rules: all pass and fail as they should."""
 
 import os
 import shutil
@@ -331,19 +331,52 @@ STAND_IN_ONLY = [
 if "STOCKTRUE_EXPECTATIONS" not in os.environ:
     CASES += STAND_IN_ONLY
 
-# Tests of this project, which compare hashes or bits in place of values.
-OWN_TESTS = ("unique", "unique_in_group")
-CASES += [
-    ("low", "unique", {}, True),
-    ("name", "unique", {}, True),
-    ("hole", "unique", {}, True),
-    ("high", "unique", {}, False),
-    ("grp", "unique", {}, False),
-    (None, "unique_in_group", {"value": "cast(low as int)", "group_by": ["grp"]}, True),
-    (None, "unique_in_group", {"value": "sort", "group_by": ["name"]}, True),
-    (None, "unique_in_group", {"value": "sort", "group_by": ["grp"]}, False),
-    (None, "unique_in_group", {"value": "size", "group_by": ["sort"]}, False),
+# The rules of the project's own test of a table: arguments, whether it passes.
+RULES = [
+    ({"unique": ["low", "name", "hole"]}, True),
+    ({"unique": ["high"]}, False),
+    ({"unique": ["grp"]}, False),
+    ({"unique": [["grp", "low"], ["gap", "hole"]]}, True),
+    ({"unique": [["grp", "sort"]]}, False),
+    ({"unique": [["twin", "gap"]]}, False),
+    ({"unique_in_group": [{"value": "cast(low as int)"}]}, True),
+    ({"unique_in_group": [{"value": "sort", "group_by": ["name"]}]}, True),
+    ({"unique_in_group": [{"value": "sort"}]}, False),
+    ({"unique_in_group": [{"value": "sort", "group_by": ["grp"]}]}, False),
+    ({"unique_in_group": [{"value": "size", "group_by": ["sort"]}]}, False),
+    ({"not_null": ["grp", "low"]}, True),
+    ({"not_null": ["grp", "name"]}, False),
+    ({"nullable": ["name", "size", "gap", "hole"]}, True),
+    ({"nullable": ["name", "gap", "hole"]}, False),
+    ({"values": {"grp": ["a", "b"], "sort": [1, 2, 3], "hole": [1]}}, True),
+    ({"values": {"grp": ["a", "b"], "sort": [1, 2]}}, False),
+    ({"distinct_counts": {"grp": 2, "hole": 0}}, True),
+    ({"distinct_counts": {"grp": 3}}, False),
+    ({"ranges": {"low": [1, 6], "size": [10, None], "hole": [1, 2]}}, True),
+    ({"ranges": {"low": [1, 6], "size": [11, None]}}, False),
+    ({"ranges": {"low": [None, 5]}}, False),
+    ({"positive": ["low", "size", "hole"]}, True),
+    ({"positive": ["low - 1"]}, False),
+    ({"patterns": {"name": "^x?[ABab]+[0-9]$", "grp": "^[ab]$"}}, True),
+    ({"patterns": {"name": "^[AB]+[0-9]$"}}, False),
+    ({"rows": {"ordered": "low <= high", "it's the same": "twin = 'x'"}}, True),
+    ({"rows": {"ordered": "low < high", "twins": "twin = 'x'"}}, False),
+    ({"rows": {"null_counts_as_false": "size > 0"}}, False),
+    ({"row_count": 6}, True),
+    ({"row_count": 5}, False),
+    ({"sums": {"sort": {"total": 6, "group_by": ["grp"]}}}, False),
+    ({"sums": {"low": {"total": 21}, "size": {"total": 150}}}, True),
+    ({"sums": {"low": {"total": 20}}}, False),
+    ({"sums": {"low - 2": {"total": 9}}}, False),
+    ({"sums": {"hole": {"total": 0}}}, False),
+    ({"means": {"sort": {"mean": 2, "tolerance": 0.4, "group_by": ["grp"]}}}, True),
+    ({"means": {"low": {"mean": 13 / 3, "weight": "low"}}}, True),
+    ({"means": {"low": {"mean": 3.5, "weight": "low"}}}, False),
+    ({"means": {"low": {"mean": 3.5, "group_by": ["grp"]}}}, False),
+    ({"means": {"hole": {"mean": 1}}}, False),
 ]
+CASES += [(None, "table_rules", arguments, passes) for arguments, passes in RULES]
+OWN_FILES = ("macros/table_rules.sql", "tests/generic/table_rules.sql")
 
 
 def case_name(index: int) -> str:
@@ -377,7 +410,7 @@ def write_project(folder: Path) -> None:
     }
     tests: dict = {"columns": {}, "table": []}
     for index, (column, test, arguments, _) in enumerate(CASES):
-        name = test if test in OWN_TESTS else f"dbt_expectations.{test}"
+        name = test if test == "table_rules" else f"dbt_expectations.{test}"
         entry = {name: {"name": case_name(index), "arguments": arguments}}
         (tests["columns"].setdefault(column, []) if column else tests["table"]).append(entry)
     columns = [{"name": name, "data_tests": found} for name, found in tests["columns"].items()]
@@ -390,9 +423,9 @@ def write_project(folder: Path) -> None:
     for path, document in documents.items():
         (folder / path).write_text(yaml.safe_dump(document, sort_keys=False))
     shutil.copytree(PACKAGE, folder / "dbt_packages")
-    (folder / "tests" / "generic").mkdir(parents=True)
-    for test in OWN_TESTS:
-        shutil.copy(ROOT / "tests" / "generic" / f"{test}.sql", folder / "tests" / "generic")
+    for path in OWN_FILES:
+        (folder / path).parent.mkdir(parents=True)
+        shutil.copy(ROOT / path, folder / path)
 
 
 @pytest.fixture(scope="module")
@@ -425,4 +458,4 @@ def test_every_test_is_shown_to_pass_and_to_fail():
         offered = {line.split()[2].rstrip("(") for line in text.splitlines() if "{% test" in line}
         for passes in (True, False):
             cases = {test for _, test, _, passed in CASES if passed == passes}
-            assert offered == cases - {*OWN_TESTS}
+            assert offered == cases - {"table_rules"}

@@ -87,14 +87,21 @@ EDITS = [
     ),
     ("relationships", "search_terms", "category_level_3", 0, "togas", "from_field = togas"),
     (
-        "weights_sum_to",
+        "sums",
         "materials",
         "weight",
         0,
         "999",
-        "material_group = knit, sum_of_weight = 1539, expected_sum = 1000",
+        "weight, rule = sum 1000, none below 0 for each material_group, value_found = knit, 1539",
     ),
-    ("mean_is", "demand_by_month", "factor", 5, "3", "channel_group = store, mean_of_factor"),
+    (
+        "means",
+        "demand_by_month",
+        "factor",
+        5,
+        "3",
+        "factor, rule = mean 1 for each channel_group, value_found = store, 1.",
+    ),
     ("stages_tile", "life_cycle_demand", "days_since_launch_to", 2, "170", "next_from = 180"),
 ]
 
