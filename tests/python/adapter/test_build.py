@@ -49,13 +49,22 @@ def files() -> dict[str, str]:
                 return dbt.ref("items").select("id").mapInArrow(batches, "id bigint")
             """,
         "models/from_pandas.py": """
+            import dataclasses
+
             import pandas as pd
+
+
+            @dataclasses.dataclass
+            class Row:
+                value: int
 
 
             def model(dbt, session):
                 wanted = dbt.config.get("wanted")
                 day = pd.to_datetime(["2024-01-01 10:00", None])
-                return pd.DataFrame({"a": [1, 2], "b": ["x", None], "t": day, "w": [wanted] * 2})
+                rows = pd.DataFrame({"a": [1, 2], "b": ["x", None], "t": day, "w": [wanted] * 2})
+                # Unknown, pickling would look for the method in every module of the process.
+                return rows.assign(module=Row.__init__.__module__)
             """,
         "models/from_arrow.py": """
             import pyarrow as pa
@@ -101,6 +110,7 @@ def test_build_and_next_process(project):
     assert project.rows("from_arrow") == [{"n": 2, "this": "main.from_arrow"}]
     pandas_rows = project.rows("from_pandas")
     assert [row["w"] for row in pandas_rows] == [7, 7]
+    assert {row["module"] for row in pandas_rows} == {"dbt_python_model.from_pandas"}
     assert pandas_rows[0]["t"].isoformat() == "2024-01-01T10:00:00+00:00"
 
     shown = project.process(

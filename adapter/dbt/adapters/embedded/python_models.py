@@ -1,13 +1,16 @@
 """Runs a compiled Python model in the dbt process."""
 
 import re
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dbt.adapters.embedded.connections import engine_message
 from dbt_common.exceptions import DbtRuntimeError
+from pyspark import cloudpickle
 
 
 def source_path(model: dict[str, Any], project_root: str) -> Path:
@@ -28,8 +31,9 @@ def run_python_model(
     """Executes `compiled_code`; its last lines call `model` and then `write_model`.
 
     The code is compiled under the source file's name with the source's own line numbers, so
-    that tracebacks point into that file. The namespace carries a module name that cannot be
-    imported, which makes functions defined there pickle by value.
+    that tracebacks point into that file. The namespace is a module while the model runs, known
+    to be pickled by value; otherwise a dataclass there has methods without a module, and for
+    each of them pickling searches every module of the process.
 
     Raises DbtRuntimeError with the file, line and exception when the model fails.
     """
@@ -37,18 +41,19 @@ def run_python_model(
     code = compiled_code[max(0, compiled_code.find(raw_code)) :]
     source = path.read_text(encoding="utf-8") if path.is_file() else raw_code
     first_line = source[: max(0, source.find(raw_code))].count("\n")
-    namespace = {
-        "__name__": f"dbt_python_model.{model['name']}",
-        "__file__": str(path),
-        "spark": session,
-        "write_model": write_model,
-    }
+    module = ModuleType(f"dbt_python_model.{model['name']}")
+    vars(module).update(__file__=str(path), spark=session, write_model=write_model)
+    sys.modules[module.__name__] = module
+    cloudpickle.register_pickle_by_value(module)
     try:
-        exec(compile("\n" * first_line + code, str(path), "exec"), namespace)
+        exec(compile("\n" * first_line + code, str(path), "exec"), vars(module))
     except DbtRuntimeError:
         raise
     except Exception as error:
         raise DbtRuntimeError(_describe(error, path, model["original_file_path"])) from error
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+        del sys.modules[module.__name__]
 
 
 def _describe(error: Exception, path: Path, shown_path: str) -> str:
