@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import forks
 import kept_parse
 import pyarrow as pa
 import yaml
@@ -19,34 +21,15 @@ from pyarrow import parquet
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FILE = "dbt_project.yml"
 SCHEMA = "stocktrue"
-# Apache Spark lies beside the packages of the environment; this puts it before its client.
-SPARK_ENV = {"PYTHONPATH": str(Path(sys.prefix) / "spark")}
+SPARK_ENV = {
+    # Apache Spark lies beside the packages of the environment; this puts it before its client.
+    "PYTHONPATH": str(Path(sys.prefix) / "spark"),
+    # Java compiles little: tiny tables have been read before more of that pays.
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+}
+# How Sail splits the data of a second build, which has to come out the same.
+OTHER_PLAN = {"SAIL_EXECUTION__DEFAULT_PARALLELISM": "5", "SAIL_EXECUTION__BATCH_SIZE": "1000"}
 TINY_VARS = yaml.safe_load((ROOT / "presets" / "tiny.yml").read_text())
-
-# In one process: parsing the project and starting an engine take longer than tiny tables.
-BUILDS = """
-import sys
-from copy import deepcopy
-from dbt.cli.main import dbtRunner
-
-manifest = None
-
-
-def dbt(*command):
-    # A copy, because a run changes it.
-    done = dbtRunner(manifest=deepcopy(manifest)).invoke([*command, *options])
-    assert done.success, done.exception or command
-    return done.result
-
-
-threads, *options = sys.argv[1:]
-manifest = dbt("parse")
-dbt("seed")
-for number in threads.split(","):
-    dbt("run", "--threads", number)
-    dbt("run-operation", "fingerprint", "--args", "{intermediate: true, format: json}")
-    print("next build")
-"""
 
 # Rows and hash of every table, by its name.
 Fingerprints = dict[str, tuple[int, str]]
@@ -83,35 +66,22 @@ def run_dbt(
     `target` is the folder for the files of the run, `engine` the target of the profile, which is
     in the project unless `profiles` names another folder.
     """
-    dbt = str(Path(sys.executable).with_name("dbt"))
-    command = [dbt, "--no-use-colors", *map(str, arguments)]
-    return _run(command, project, target, engine, profiles, env)
+    dbt = Path(sys.executable).with_name("dbt")
+    command = ["--no-use-colors", *map(str, arguments), "--target", engine]
+    environment = {**os.environ, **(env or {})}
+    give_parse(command, project, target, engine, environment)
+    command += folders(project, target, profiles)
+    done = forks.run(dbt, *command, cwd=project, env=environment)
+    return DbtRun(done.returncode, done.stdout + done.stderr, target)
 
 
-def _run(
-    command: list[str],
-    project: Path,
-    target: Path,
-    engine: str,
-    profiles: Path | None = None,
-    env: dict[str, str] | None = None,
-) -> DbtRun:
-    _give_parse(command, project, target, engine, {**os.environ, **(env or {})})
-    command += ["--project-dir", str(project), "--profiles-dir", str(profiles or project)]
-    command += ["--target", engine]
-    command += ["--target-path", str(target), "--log-path", str(target / "logs")]
-    done = subprocess.run(
-        command,
-        cwd=project,
-        env={**os.environ, **(env or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return DbtRun(done.returncode, done.stdout, target)
+def folders(project: Path, target: Path, profiles: Path | None = None) -> list[str]:
+    """Return the options that tell dbt its folders."""
+    options = ["--project-dir", str(project), "--profiles-dir", str(profiles or project)]
+    return [*options, "--target-path", str(target), "--log-path", str(target / "logs")]
 
 
-def _give_parse(
+def give_parse(
     command: list[str], project: Path, target: Path, engine: str, environment: dict[str, str]
 ) -> None:
     """Give a run on the project, or on a copy of it, the parse that is kept for its variables."""
@@ -188,6 +158,7 @@ class World:
         run = run_dbt(
             *("--quiet", "run-operation", "fingerprint"),
             *("--args", "{intermediate: true, format: json}"),
+            *("--vars", json.dumps(TINY_VARS)),
             project=ROOT,
             target=target,
             env={"STOCKTRUE_WAREHOUSE": str(self.warehouse), "STOCKTRUE_SCHEMA": self.schema},
@@ -196,33 +167,70 @@ class World:
         return read_fingerprints(run.output)
 
 
+def run_on_one_parse(
+    *commands: list[str],
+    parsed: tuple[str, dict[str, Any]],
+    run: tuple[str, dict[str, Any]],
+    target: Path,
+    profiles: Path | None = None,
+    env: dict[str, str] | None = None,
+) -> DbtRun:
+    """Run dbt commands on the project in one process that parses it once; see build_models.py.
+
+    `parsed` and `run` are each a target of the profile and variables.
+    """
+    environment = {**os.environ, **(env or {})}
+    kept_parse.link(target, kept_parse.kept_file(*parsed, environment))
+    command = [
+        str(Path(__file__).with_name("build_models.py")),
+        json.dumps({"parsed": parsed, "run": run, "commands": commands}),
+        *("--no-use-colors", *folders(ROOT, target, profiles)),
+    ]
+    if run[0] == "spark":
+        # A fork would have the client in place of Apache Spark.
+        environment |= SPARK_ENV
+        done = subprocess.run(
+            [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+    else:
+        done = forks.run(*command, cwd=ROOT, env=environment)
+    return DbtRun(done.returncode, done.stdout + done.stderr, target)
+
+
 def build_tiny(
     folder: Path,
-    threads: tuple[int, ...] = (2,),
+    *selection: str,
+    seeds_of: World | None = None,
+    threads: int = 2,
     engine: str = "local",
     env: dict[str, str] | None = None,
     **changes: Any,
-) -> tuple[World, list[Fingerprints]]:
-    """Build the models of the tiny preset in `folder`, without tests, once for each of `threads`.
+) -> tuple[World, DbtRun]:
+    """Build models of the tiny preset in `folder`, without tests, and print their fingerprints.
 
-    `changes` are variables over those of the preset. Returns the tables of the last build, which
-    can be read when the engine is the local one, and the fingerprints of each build.
+    `selection` are options of dbt, all models without; `seeds_of` is a world whose seeds are
+    copied instead of being built again; `changes` are variables over those of the preset.
+    Returns the tables, which can be read when the engine is the local one, and the run.
     """
-    warehouse = folder / "warehouse"
-    run = _run(
-        [
-            *(sys.executable, "-c", BUILDS, ",".join(map(str, threads))),
-            *("--no-use-colors", "--vars", yaml.safe_dump(TINY_VARS | changes)),
-        ],
-        project=ROOT,
+    world = World(folder / "warehouse")
+    for seed in (ROOT / "seeds").glob("*.csv") if seeds_of else ():
+        shutil.copytree(seeds_of.folder(seed.stem), world.folder(seed.stem))
+    commands = [] if seeds_of else [["seed"]]
+    commands.append(["run", "--threads", str(threads), *selection])
+    if engine != "local":
+        commands.append(
+            ["run-operation", "fingerprint", "--args", "{intermediate: true, format: json}"]
+        )
+    run = run_on_one_parse(
+        *commands,
+        parsed=("local", TINY_VARS),
+        run=(engine, TINY_VARS | changes),
         target=folder / "target",
-        engine=engine,
         env={
-            **{"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
-            **(SPARK_ENV if engine == "spark" else {}),
+            "STOCKTRUE_WAREHOUSE": str(world.warehouse),
+            "STOCKTRUE_SCHEMA": SCHEMA,
             **(env or {}),
         },
     )
     assert run.returncode == 0, run.output[-6000:]
-    builds = run.output.split("next build\n")[:-1]
-    return World(warehouse), [read_fingerprints(output) for output in builds]
+    return world, run

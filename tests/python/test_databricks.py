@@ -11,25 +11,41 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+import forks
 import pytest
 import sqlglot
 import yaml
 from databricks.sdk.service.jobs import JobSettings
 from databricks_stand_in import server
 from databricks_stand_in.workspace import Workspace
-from dbt.adapters.embedded.engines import start_engine
+from dbt.adapters.embedded import engines
 from dbt.adapters.embedded.warehouse import Warehouse
 from deltalake import DeltaTable
 from pyarrow import parquet
-from support import ROOT, SCHEMA, SPARK_ENV, DbtRun, World, content, run_dbt
+from support import (
+    OTHER_PLAN,
+    ROOT,
+    SCHEMA,
+    SPARK_ENV,
+    TINY_VARS,
+    World,
+    content,
+    run_dbt,
+    run_on_one_parse,
+)
 from test_contracts import CONTRACTS, PUBLISHED
 
 CATALOG = "retail"
-TINY = (ROOT / "presets" / "tiny.yml").read_text()
+COUNTED = """
+def model(dbt, session):
+    return session.range(3)
+"""
 
 # What dbt-databricks, not the project, writes and the parsers do not know: Databricks has more than
 # Apache Spark, and sqlglot passes some of it on unread.
@@ -50,23 +66,19 @@ class Site:
     env: dict[str, str]
     folder: Path
 
-    def dbt(self, *arguments: str, name: str, **env: str) -> DbtRun:
-        """Run dbt on the stand-in at tiny; `name` is the folder of the run's files."""
-        return run_dbt(
-            *(*arguments, "--vars", TINY),
-            project=ROOT,
-            target=self.folder / name,
-            engine="databricks",
-            profiles=self.profiles,
-            env={**self.env, **env},
-        )
 
+@contextmanager
+def stand_in(folder: Path) -> Iterator[Site]:
+    """Serve a stand-in; the project's own profile is told where it listens.
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Return a stand-in of which the project's own profile is told where it listens."""
-    folder = tmp_path_factory.mktemp("databricks")
-    warehouse = Warehouse(start_engine("sail"), "sail", folder / "warehouse")
+    Its engine is one of its own, which splits the data otherwise than that of the tiny world.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in OTHER_PLAN.items():
+            patch.setenv(name, value)
+        patch.setattr(engines, "_sail_server", None)
+        warehouse = Warehouse(engines.start_engine("sail"), "sail", folder / "warehouse")
+        engine = engines._sail_server
     workspace = Workspace(warehouse, CATALOG)
     with server.serve(workspace) as address:
         profiles = yaml.safe_load((ROOT / "profiles.yml").read_text())
@@ -83,15 +95,31 @@ def site(tmp_path_factory):
             "STOCKTRUE_SCHEMA": SCHEMA,
         }
         yield Site(workspace, folder, env, folder)
+    engine.stop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Return the stand-in that the project is built on."""
+    with stand_in(tmp_path_factory.mktemp("databricks")) as site:
+        yield site
 
 
 @pytest.fixture(scope="module")
 def built(site):
-    """Return the site with all seeds and models built, and every test and query compiled."""
-    build = site.dbt("build", "--exclude-resource-type", "unit_test", "test", name="run")
-    assert build.returncode == 0, build.output[-6000:]
-    compiled = site.dbt("compile", name="run")
-    assert compiled.returncode == 0, compiled.output[-6000:]
+    """Return the site with all seeds and models built, and every test and query compiled.
+
+    Eight threads build, as the profile says. The report needs a parse without variables.
+    """
+    done = run_on_one_parse(
+        *(["seed"], ["run"], ["compile"]),
+        parsed=("databricks", {}),
+        run=("databricks", TINY_VARS),
+        target=site.folder / "run",
+        profiles=site.profiles,
+        env=site.env,
+    )
+    assert done.returncode == 0, done.output[-6000:]
     return site
 
 
@@ -110,7 +138,10 @@ def notebooks(built):
 
 
 def test_tables_are_those_of_the_embedded_engine(built, tiny_world):
-    """Seeds included: they travel as text in insert statements."""
+    """Seeds included: they travel as text in insert statements.
+
+    Neither the eight threads nor the other partitions of this build change a row.
+    """
     other = World(built.workspace.warehouse.root)
     names = sorted(name for _, name in built.workspace.tables)
     assert set(PUBLISHED) < set(names)
@@ -160,8 +191,14 @@ def test_python_models_run_as_serverless_notebooks(built, notebooks):
         assert "new_cluster" not in task
 
 
-def test_python_models_run_on_a_job_cluster(built):
-    """This run signs in with a token, the others by OAuth as a service principal."""
+def test_python_models_run_on_a_job_cluster(stub, tmp_path):
+    """By the project's own file, on a model that is parsed sooner than the project.
+
+    This run signs in with a token, the others by OAuth as a service principal.
+    """
+    project = tmp_path / "project"
+    shutil.copytree(stub, project)
+    (project / "models" / "counted.py").write_text(COUNTED)
     env = {
         "DATABRICKS_TOKEN": server.ACCESS_TOKEN,
         "DATABRICKS_CLIENT_ID": "",
@@ -170,9 +207,17 @@ def test_python_models_run_on_a_job_cluster(built):
         "STOCKTRUE_NODE_TYPE": "large",
         "STOCKTRUE_WORKERS": "5",
     }
-    run = built.dbt("run", "--select", "int_replenishment_plan", name="job_cluster", **env)
+    with stand_in(tmp_path) as site:
+        run = run_dbt(
+            "run",
+            project=project,
+            target=tmp_path / "target",
+            engine="databricks",
+            profiles=site.profiles,
+            env={**site.env, **env},
+        )
     assert run.returncode == 0, run.output
-    request = built.workspace.runs[-1].request
+    (request,) = [each.request for each in site.workspace.runs]
     (task,) = request["tasks"]
     cluster = task["new_cluster"]
     assert (cluster["node_type_id"], cluster["num_workers"]) == ("large", 5)
@@ -184,14 +229,10 @@ def test_python_models_run_on_a_job_cluster(built):
 def test_report_is_drawn_from_its_tables(built, tmp_path):
     """The queries of `make report` run through dbt-databricks, and their rows come back typed."""
     page = tmp_path / "report.html"
-    done = subprocess.run(
-        [
-            *(sys.executable, ROOT / "scripts" / "report.py"),
-            *("--target", "databricks", "--output", page),
-        ],
+    done = forks.run(
+        *(ROOT / "scripts" / "report.py", "--target", "databricks", "--output", page),
+        cwd=ROOT,
         env={**os.environ, **built.env, "DBT_PROFILES_DIR": str(built.profiles)},
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr
     html = page.read_text()
@@ -243,6 +284,7 @@ def test_apache_spark_parses_the_statements_and_runs_the_notebooks(
         ],
         env={
             **os.environ,
+            **SPARK_ENV,
             "PYTHONPATH": f"{SPARK_ENV['PYTHONPATH']}{os.pathsep}{Path(__file__).parent}",
         },
         capture_output=True,

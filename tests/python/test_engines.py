@@ -3,10 +3,10 @@
 import shutil
 
 import pytest
-from support import build_tiny, differing
+from support import build_tiny, differing, read_fingerprints
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="no Java on this machine")
 def test_spark_gives_the_same_rows(tiny_fingerprints, tmp_path):
-    _, [found] = build_tiny(tmp_path, engine="spark")
-    assert differing(tiny_fingerprints, found) == []
+    _, run = build_tiny(tmp_path, engine="spark")
+    assert differing(tiny_fingerprints, read_fingerprints(run.output)) == []

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support import ROOT, SCHEMA, World, run_dbt
+import kept_parse
+from support import ROOT, SCHEMA, TINY_VARS, World, run_dbt
 
 MODELS = ("int_allocation", "gold_sales_fact")
 
@@ -17,6 +18,7 @@ def kill_while_building(model, environment, target):
     command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "run"]
     command += ["--select", model, "--target-path", str(target), "--log-path", str(target)]
     command += ["--vars", (ROOT / "presets" / "tiny.yml").read_text()]
+    kept_parse.link(target, kept_parse.kept_file("local", TINY_VARS, environment))
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, bufsize=1
     )

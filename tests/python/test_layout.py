@@ -10,7 +10,7 @@ import yaml
 from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.warehouse import Warehouse
 from deltalake import DeltaTable
-from support import ROOT, SCHEMA, TINY_VARS, content, read_delta, run_dbt
+from support import ROOT, SCHEMA, TINY_VARS, content, read_delta, run_on_one_parse
 
 MACRO_FILE = ROOT / "macros" / "in_date_ranges.sql"
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
@@ -71,9 +71,10 @@ def test_ranges_are_of_whole_months_and_at_most_six():
 def written(tiny_world, tmp_path_factory):
     """Return a function that writes a table as a large world does, from the tiny tables."""
     folder = tmp_path_factory.mktemp("layout")
-    run = run_dbt(
-        *("compile", "--select", *TABLES, "--vars", yaml.safe_dump(MANY_PRODUCTS)),
-        project=ROOT,
+    run = run_on_one_parse(
+        ["compile", "--select", *TABLES],
+        parsed=("local", TINY_VARS),
+        run=("local", MANY_PRODUCTS),
         target=folder / "target",
         env={"STOCKTRUE_WAREHOUSE": str(tiny_world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
     )

@@ -4,10 +4,9 @@ import datetime
 import json
 import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
+import forks
 import pytest
 import report
 import report_figures
@@ -79,11 +78,10 @@ class Outline(HTMLParser):
 
 
 def make_report(warehouse, output, **env):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "report.py"), "--output", str(output)],
+    return forks.run(
+        *(ROOT / "scripts" / "report.py", "--output", output),
+        cwd=ROOT,
         env=os.environ | {"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA} | env,
-        capture_output=True,
-        text=True,
     )
 
 

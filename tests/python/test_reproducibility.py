@@ -1,6 +1,11 @@
 """Same seed and variables, same rows: whatever the threads, however many days follow."""
 
-from support import build_tiny, content, differing
+import re
+
+import jinja2
+import pytest
+from dbt.adapters.embedded.engines import start_engine
+from support import OTHER_PLAN, ROOT, build_tiny, content
 
 DAILY_TABLES = {
     "int_cart_lines": "date_key",
@@ -15,24 +20,29 @@ DAILY_TABLES = {
     "gold_sales_daily_agg": "date_key",
 }
 
-
-def test_threads_and_partitions_do_not_change_the_data(tiny_fingerprints, tmp_path):
-    """The tiny world was built with two threads, a partition for each core and large batches."""
-    other_plan = {"SAIL_EXECUTION__DEFAULT_PARALLELISM": "5", "SAIL_EXECUTION__BATCH_SIZE": "1000"}
-    _, builds = build_tiny(tmp_path, threads=(1, 8), env=other_plan)
-    assert "gold_sales_fact" in tiny_fingerprints
-    assert [differing(tiny_fingerprints, found) for found in builds] == [[], []]
-
-
-def test_other_seed_gives_other_rows(tiny_fingerprints, tmp_path):
-    _, [other] = build_tiny(tmp_path, random_seed=43)
-    for name in DAILY_TABLES:
-        assert tiny_fingerprints[name] != other[name], name
+# Drawn for each customer, location, product or day, up to the carts.
+DRAWN_TABLES = (
+    *("int_customer_profiles", "gold_customer_dim", "gold_location_dim", "gold_product_dim"),
+    *("int_demand_plan", "int_supply_calendar", "int_stock_adjustments"),
+    *("int_replenishment_plan", "int_cart_lines"),
+)
+DRAW = re.compile(r"\buniform(?:_int)?\(")
+STREAM = re.compile(r"\buniform(?:_int)?\(\s*['\"](\w+)['\"]")
 
 
 def test_shorter_window_has_the_same_days(tiny_world, tmp_path):
-    """A window of 30 days is the first 30 days of a longer one, line by line."""
-    shorter, _ = build_tiny(tmp_path, date_range_days=30)
+    """A window of 30 days is the first 30 days of a longer one, line by line.
+
+    Eight threads build it with other partitions, which changes nothing either; the Databricks
+    stand-in does the same with all tables of the whole window.
+    """
+    shorter, _ = build_tiny(
+        *(tmp_path, "--select", *(f"+{name}" for name in DAILY_TABLES)),
+        seeds_of=tiny_world,
+        threads=8,
+        env=OTHER_PLAN,
+        date_range_days=30,
+    )
     last_date_key = 20251216
     for name, column in DAILY_TABLES.items():
         whole, part = tiny_world.table(name), shorter.table(name)
@@ -43,9 +53,59 @@ def test_shorter_window_has_the_same_days(tiny_world, tmp_path):
         assert content(whole.filter(dates <= last_date_key)) == content(part), name
 
 
-def test_week_without_complete_figures_is_built(tmp_path):
+def test_other_seed_gives_other_draws(tiny_world, tmp_path):
+    """Of the tables up to the carts, which every later table of a day is made from."""
+    other, _ = build_tiny(
+        *(tmp_path, "--select", *(f"+{name}" for name in DRAWN_TABLES)),
+        seeds_of=tiny_world,
+        random_seed=43,
+    )
+    alike = [n for n in DRAWN_TABLES if content(other.table(n)) == content(tiny_world.table(n))]
+    assert alike == []
+    # What a seed may change, and what not.
+    for name in ("gold_date_dim", "int_holiday_calendar", "int_traffic_plan"):
+        assert content(other.table(name)) == content(tiny_world.table(name)), name
+
+
+@pytest.fixture(scope="module")
+def streams():
+    """Return the name of the stream of every draw in SQL."""
+    texts = [path.read_text() for path in (ROOT / "models").rglob("*.sql")]
+    found = [name for text in texts for name in STREAM.findall(text)]
+    assert len(found) == sum(len(DRAW.findall(text)) for text in texts) > 30
+    return found
+
+
+def test_every_stream_of_draws_depends_on_the_seed_and_its_name(streams):
+    """Draws of the same rows: the same again, none in common with another seed or stream."""
+    macros = jinja2.Environment().from_string((ROOT / "macros" / "uniform.sql").read_text())
+
+    def draws(seed: int, streams: list[str]) -> list[list[float]]:
+        module = macros.make_module({"var": {"random_seed": seed}.__getitem__})
+        columns = [f"{module.uniform(name, ['id'])} as d{at}" for at, name in enumerate(streams)]
+        rows = session.sql(f"select {', '.join(columns)} from range(20) order by id").toArrow()
+        return [column.to_pylist() for column in rows.columns]
+
+    session = start_engine("sail")
+    names = sorted(set(streams))
+    first, again, other = (draws(seed, names) for seed in (42, 42, 43))
+    assert first == again
+    values = [value for column in (*first, *other) for value in column]
+    assert len(set(values)) == len(values) == 2 * 20 * len(names)
+    assert all(0 <= value < 1 for value in values)
+
+
+def test_sql_draws_in_no_other_way():
+    other = re.compile(
+        r"\b(rand|randn|random|uuid|shuffle|tablesample|monotonically_\w+)\s*\(", re.I
+    )
+    files = [*(ROOT / "models").rglob("*.sql"), *(ROOT / "macros").glob("*.sql")]
+    assert [path.name for path in files if other.search(path.read_text())] == []
+
+
+def test_week_without_complete_figures_is_built(tiny_world, tmp_path):
     """In a week of a spring with few carts, shares of nothing are NULL and no division fails."""
-    world, _ = build_tiny(tmp_path, start_date="2025-03-01", date_range_days=7)
+    world, _ = build_tiny(tmp_path, seeds_of=tiny_world, start_date="2025-03-01", date_range_days=7)
     results = world.table("gold_validation_results").to_pylist()
     assert len(results) == 19
     assert [row for row in results if row["is_passed"] is False] == []

@@ -3,9 +3,8 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 
+import forks
 import pytest
 import scenario
 import yaml
@@ -35,16 +34,15 @@ def in_warehouse(warehouse, monkeypatch):
 @pytest.fixture(scope="module")
 def reliable(warehouse):
     """Return the output of a scenario with a lower stockout target."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "scenario.py"), "--name", "reliable"],
+    done = forks.run(
+        *(ROOT / "scripts" / "scenario.py", "--name", "reliable"),
+        cwd=ROOT,
         env=os.environ
         | {
             "STOCKTRUE_WAREHOUSE": str(warehouse),
             "STOCKTRUE_SCHEMA": SCHEMA,
             "VARS": "target_stockout_rate: 0.03",
         },
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     return done.stdout
@@ -139,13 +137,15 @@ def test_variables_of_demand_are_refused(warehouse):
     assert sorted(path.name for path in warehouse.iterdir()) == before
 
 
-@pytest.mark.usefixtures("in_warehouse")
-def test_other_cart_lines_stop_the_scenario(warehouse, monkeypatch):
+def test_other_cart_lines_stop_the_scenario(warehouse, tmp_path, monkeypatch):
     """One line less in the scenario, whatever made it: the simulation does not begin."""
-    copy = warehouse / f"{SCHEMA}_other" / scenario.DEMAND
+    shutil.copytree(warehouse / SCHEMA, tmp_path / SCHEMA)
+    copy = tmp_path / RELIABLE / scenario.DEMAND
     shutil.copytree(warehouse / SCHEMA / scenario.DEMAND, copy)
     (line, *_) = column(warehouse, SCHEMA, scenario.DEMAND, "cart_line_id")
     DeltaTable(str(copy)).delete(f"cart_line_id = {line}")
+    monkeypatch.setenv("STOCKTRUE_WAREHOUSE", str(tmp_path))
+    monkeypatch.setenv("STOCKTRUE_SCHEMA", SCHEMA)
     done, dbt = [], scenario.Scenario.dbt
 
     def without_builds(self, *command):
@@ -154,7 +154,7 @@ def test_other_cart_lines_stop_the_scenario(warehouse, monkeypatch):
 
     monkeypatch.setattr(scenario.Scenario, "dbt", without_builds)
     with pytest.raises(SystemExit, match=r"^scenario: int_cart_lines of [^\n]+ edited [^\n]+$"):
-        scenario.run("local", "other", {})
+        scenario.run("local", "reliable", {"target_stockout_rate": 0.03})
     assert "build" in done
     assert "run" not in done
 

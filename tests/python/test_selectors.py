@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 from dbt.cli.main import dbtRunner
-from support import ROOT
+from support import ROOT, TINY_VARS
 
 SELECTORS = yaml.safe_load((ROOT / "selectors.yml").read_text())["selectors"]
 # Published tables that the run for quick work leaves out.
@@ -27,6 +27,7 @@ def selected(parsed) -> dict[str, set[str]]:
             [
                 *("--quiet", "ls", "--selector", selector["name"]),
                 *("--output", "json", "--output-keys", "unique_id"),
+                *("--vars", json.dumps(TINY_VARS)),
                 *("--project-dir", str(ROOT), "--profiles-dir", str(ROOT), "--target", "local"),
                 *("--target-path", str(parsed.target), "--log-path", str(parsed.target / "logs")),
             ]

@@ -4,9 +4,8 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
-import sys
 
+import forks
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
@@ -16,13 +15,12 @@ TABLE = "gold_validation_results"
 
 
 def validate(warehouse, *arguments, **env):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "validate.py"), *arguments],
+    return forks.run(
+        *(ROOT / "scripts" / "validate.py", *arguments),
+        cwd=ROOT,
         env=os.environ
         | {"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA, "COLUMNS": "140"}
         | env,
-        capture_output=True,
-        text=True,
     )
 
 
