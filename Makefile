@@ -81,6 +81,7 @@ bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 lint: tools ## Check the style of Python and SQL
 	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
 	@scripts/timed.sh 'ruff format' .venv/bin/ruff format --check
+	@.venv/bin/python scripts/kept_parse.py target/lint
 	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
 
 docs: setup ## Write the documentation site to target/

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -57,3 +58,8 @@ def copy(target_path: Path, kept: Path) -> None:
     target_path.mkdir(parents=True, exist_ok=True)
     with suppress(FileNotFoundError):
         shutil.copy(kept, target_path / FILE_NAME)
+
+
+if __name__ == "__main__":
+    # For a tool that starts dbt itself, without variables: its target path is given.
+    link(Path(sys.argv[1]), kept_file("local", {}))
