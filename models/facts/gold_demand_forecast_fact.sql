@@ -112,8 +112,8 @@ planned as (
 
 ),
 
--- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window. A
--- running sum costs more than all else here, so one holds both: demand in the digits above the plan.
+-- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window.
+-- Running sums cost most here, so one holds both: demand in the digits above those of the plan.
 running as (
 
     select
