@@ -457,7 +457,8 @@ def pick_within(sums, row, start, stop, draws):
     start, stop: (K,) or numbers; draws: (K,).
     """
     low, high = sums[row, start], sums[row, stop]
-    targets = low + draws * (high - low)
+    # Rounded, the largest draws would fall behind the last weight.
+    targets = np.minimum(low + draws * (high - low), np.nextafter(high, low))
     at = np.empty(len(targets), np.int64)
     cuts = np.searchsorted(row, np.arange(len(sums) + 1)).tolist()
     # A search in the few sums of a row stays in the cache; one in those of all rows would not.
