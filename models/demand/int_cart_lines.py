@@ -321,24 +321,33 @@ def rates_with_mean(mean, index, weights):
 def poisson_quantile(mean, draw):
     """Inverse CDF of the Poisson distribution (normal approximation above a mean of 500).
 
-    mean, draw: arrays of one shape, or numbers; the result likewise.
+    mean, draw: arrays or numbers, which are broadcast. Returns the least counts whose CDF is above
+    the draws.
     """
-    mean, draw = np.broadcast_arrays(np.asarray(mean, np.float64), draw)
-    draw = np.clip(draw, 1e-12, 1 - 1e-12)
-    count = np.zeros(mean.shape, np.int64)
-    is_large = mean > 500
-    count[is_large] = [
-        max(0, round(NormalDist(m, m**0.5).inv_cdf(u)))
-        for m, u in zip(mean[is_large].tolist(), draw[is_large].tolist(), strict=True)
-    ]
-    is_small = (mean > 0) & ~is_large
-    if is_small.any():
-        mean, draw = mean[is_small][:, None], draw[is_small][:, None]
-        counts = np.arange(1, int(mean.max() + 12 * mean.max() ** 0.5) + 20)
-        ratios = np.cumprod(mean / counts, axis=1)  # probabilities relative to that of 0
-        cdf = np.exp(-mean) * np.cumsum(np.insert(ratios, 0, 1.0, axis=1), axis=1)
-        count[is_small] = (cdf <= draw).sum(axis=1)
-    return count[()]
+    mean, draw = np.asarray(mean), np.asarray(draw)
+    counts = np.zeros(np.broadcast_shapes(mean.shape, draw.shape), np.int64)
+    # Most draws are below 1 - mean, which is not above exp(-mean), the chance of none.
+    at = draw >= 1 - mean
+    mean, draw = (np.broadcast_to(values, counts.shape)[at] for values in (mean, draw))
+    draw = np.clip(draw, 1e-12, 1 - 1e-12)  # sums of rounded chances may end so far below 1
+    found = np.zeros(len(mean), np.int64)
+    for n in np.flatnonzero(mean > 500):
+        found[n] = round(NormalDist(mean[n], mean[n] ** 0.5).inv_cdf(draw[n]))
+    count, chance = 0, np.exp(-mean)
+    left = np.flatnonzero((mean <= 500) & (draw >= chance))
+    mean, draw, chance = mean[left], draw[left], chance[left]
+    cdf = chance
+    while len(left):  # more than count: as many counts again at once, up to 32
+        more = count + np.arange(1, min(count + 1, 32) + 1)[:, None]
+        chances = chance * np.cumprod(mean / more, axis=0)
+        cdfs = cdf + np.cumsum(chances, axis=0)
+        found[left] = count + 1 + (draw >= cdfs).sum(axis=0)
+        count += len(more)
+        above = np.flatnonzero(draw >= cdfs[-1])
+        left, mean, draw = left[above], mean[above], draw[above]
+        chance, cdf = chances[-1, above], cdfs[-1, above]
+    counts[at] = found
+    return counts[()]
 
 
 def promotion_matrices(promotion_days, days_of_month):

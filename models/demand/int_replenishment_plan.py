@@ -135,11 +135,13 @@ class Location:
 def poisson_quantile(mean, draw):
     """Inverse CDF of the Poisson distribution (normal approximation above a mean of 500).
 
-    mean, draw: arrays that are broadcast. Returns the least counts whose CDF is above the draws.
+    mean, draw: arrays or numbers, which are broadcast. Returns the least counts whose CDF is above
+    the draws.
     """
+    mean, draw = np.asarray(mean), np.asarray(draw)
     counts = np.zeros(np.broadcast_shapes(mean.shape, draw.shape), np.int64)
     # Most draws are below 1 - mean, which is not above exp(-mean), the chance of none.
-    at = np.nonzero(draw >= 1 - mean)
+    at = draw >= 1 - mean
     mean, draw = (np.broadcast_to(values, counts.shape)[at] for values in (mean, draw))
     draw = np.clip(draw, 1e-12, 1 - 1e-12)  # sums of rounded chances may end so far below 1
     found = np.zeros(len(mean), np.int64)
@@ -159,7 +161,7 @@ def poisson_quantile(mean, draw):
         left, mean, draw = left[above], mean[above], draw[above]
         chance, cdf = chances[-1, above], cdfs[-1, above]
     counts[at] = found
-    return counts
+    return counts[()]
 
 
 def gamma_quantiles(draws):

@@ -1,5 +1,6 @@
 """int_replenishment_plan: its pure functions, and its targets against the real allocation."""
 
+import inspect
 import itertools
 import math
 from dataclasses import replace
@@ -113,6 +114,13 @@ def test_poisson_quantile_of_the_largest_draw(replenishment):
     for mean in (0.01, 30.0, 499.0, 600.0):
         (count,) = replenishment.poisson_quantile(np.array([mean]), draws)
         assert mean < count < mean + 12 * mean**0.5 + 10
+
+
+def test_both_models_have_the_same_poisson_quantile(replenishment, load_model):
+    """A Python model is one file, so the function stands in both that need it."""
+    demand = load_model("models/demand/int_cart_lines.py")
+    here, there = (inspect.getsource(model.poisson_quantile) for model in (replenishment, demand))
+    assert here == there
 
 
 def test_levels_cover_the_days_ahead(replenishment):
