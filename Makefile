@@ -9,11 +9,6 @@ PYTHON ?=
 NAME ?= scenario
 export PRESET VARS PYTHON
 
-# Apache Spark has the modules of its client, and goes before them.
-ifeq ($(TARGET),spark)
-export PYTHONPATH := $(CURDIR)/.venv/spark$(addprefix :,$(PYTHONPATH))
-endif
-
 # To be followed by the target, the folder for the files of the run, and the command.
 DBT = .venv/bin/python scripts/run_dbt.py
 # A process for each core, four at most; tests/python/conftest.py says which tests share one.

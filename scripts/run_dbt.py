@@ -15,10 +15,23 @@ import kept_parse
 import run_vars
 
 
+def prefer_spark(target: str) -> None:
+    """Let this process and those it starts find Apache Spark, where the target runs on it.
+
+    It has the modules of its client, and goes before them; so call this before they are imported.
+    """
+    if target == "spark":
+        folder = str(Path(sys.prefix) / "spark")
+        sys.path.insert(0, folder)
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([folder, before] if before else [folder])
+
+
 def become_dbt(
     target: str, target_path: Path, variables: dict[str, Any], *command: str
 ) -> NoReturn:
     """Replace this process by dbt, run in the folder of the project."""
+    prefer_spark(target)
     kept_parse.link(target_path, kept_parse.kept_file(target, variables))
     dbt = str(Path(sys.executable).with_name("dbt"))
     options = ["--target", target, "--target-path", str(target_path)]

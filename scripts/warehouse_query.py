@@ -21,6 +21,7 @@ import kept_parse
 from dbt.adapters.factory import cleanup_connections, get_adapter_by_type
 from dbt.cli.main import dbtRunner
 from dbt_common.exceptions import DbtBaseException
+from run_dbt import prefer_spark
 
 ROOT = Path(__file__).resolve().parent.parent
 # Apart from the files of builds.
@@ -139,6 +140,7 @@ def open_warehouse(target: str, *analyses: str, manifest: Any = None) -> Iterato
     Raises:
         WarehouseError: an unknown or unreachable target, or no analysis that can be compiled.
     """
+    prefer_spark(target)
     if not manifest:
         kept_parse.link(TARGET_PATH, kept_parse.kept_file(target, {}))
     parsed = _dbt("parse", target, manifest=manifest)
