@@ -17,7 +17,7 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools build slim validate report scenario fingerprint test unit bench lint docs clean
+.PHONY: help setup tools engines build slim validate report scenario fingerprint test unit bench lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -33,8 +33,12 @@ help: ## Show this list
 setup: ## Prepare .venv (done by the other commands when needed)
 	@scripts/setup.sh $(filter spark databricks,$(TARGET))
 
-# The tools of tests and style check, and Apache Spark for the tests that compare the engines.
+# The tools of tests and style check.
 tools:
+	@scripts/setup.sh dev
+
+# And Apache Spark, for the tests that compare the engines.
+engines:
 	@scripts/setup.sh dev spark
 
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
@@ -61,13 +65,13 @@ fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \
 	    --args '{intermediate: $(if $(ALL),true,false), format: "$(FORMAT)"}'
 
-test: tools ## Run all tests on the tiny preset
+test: engines ## Run all tests on the tiny preset
 	@rm -rf target/test
 	@PRESET=tiny STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
 	    scripts/timed.sh 'build (tiny)' $(DBT) local target/test build
 	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' $(PYTEST)
 
-unit: tools ## Run the Python tests that need no tables
+unit: engines ## Run the Python tests that need no tables
 	@scripts/timed.sh 'unit' $(PYTEST) -m 'not tables'
 
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
