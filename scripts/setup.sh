@@ -35,7 +35,7 @@ find_python() {
 }
 
 has_java() {
-    command -v java || [ -x "${JAVA_HOME:-}/bin/java" ]
+    command -v java || [ -x "${JAVA_HOME:+$JAVA_HOME/bin/java}" ]
 }
 
 if [ -n "${PYTHON:-}" ]; then
