@@ -3,7 +3,10 @@
 from dbt.adapters.base import AdapterPlugin
 from dbt.adapters.embedded.connections import EmbeddedCredentials
 from dbt.adapters.embedded.impl import EmbeddedAdapter
+from dbt.adapters.embedded.seeds import name_unreadable_files
 from dbt.include import embedded
+
+name_unreadable_files()
 
 Plugin = AdapterPlugin(
     adapter=EmbeddedAdapter,

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import agate
@@ -16,6 +17,7 @@ from dbt.adapters.embedded.connections import EmbeddedConnectionManager
 from dbt.adapters.embedded.frames import align, conform, spark_frame
 from dbt.adapters.embedded.progress import heartbeat
 from dbt.adapters.embedded.python_models import run_python_model, source_path
+from dbt.adapters.embedded.seeds import read_seed
 from dbt.adapters.embedded.warehouse import Warehouse
 from dbt.adapters.spark.column import SparkColumn
 from dbt.adapters.spark.impl import SparkAdapter, SparkConfig
@@ -23,7 +25,7 @@ from dbt_common.clients.agate_helper import DEFAULT_TYPE_TESTER
 from dbt_common.contracts.constraints import ConstraintType
 from dbt_common.exceptions import DbtRuntimeError
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
 
 @dataclass
@@ -192,13 +194,24 @@ class EmbeddedAdapter(SparkAdapter):
             self.warehouse.create_view(relation.schema, relation.identifier, text)
 
     @available.parse_none
+    def read_seed(self, model: dict[str, Any]) -> agate.Table:
+        """The rows of a seed's CSV file."""
+        path = Path(self.config.project_root, model["original_file_path"])
+        if not path.exists():  # of a package
+            path = Path(model["root_path"], model["original_file_path"])
+        config = model["config"]
+        return read_seed(path, config.get("column_types") or {}, config.get("delimiter") or ",")
+
+    @available.parse_none
     def build_seed(self, relation: BaseRelation, table: agate.Table, types: dict) -> str:
         """Replaces the table with a CSV file's rows, cast to `types` (by column name)."""
         names = list(table.column_names)
         columns = [[_as_text(value) for value in table.columns[name]] for name in names]
         arrow = pa.table(columns, schema=pa.schema([(name, pa.string()) for name in names]))
+        # An empty frame needs a schema.
+        schema = StructType([StructField(name, StringType()) for name in names])
         with self.connections.exception_handler(f"seed {relation}"):
-            frame = self.warehouse.session.createDataFrame(arrow).select(
+            frame = self.warehouse.session.createDataFrame(arrow, schema).select(
                 *(F.col(f"`{name}`").cast(types[name]).alias(name) for name in names)
             )
         return self._replace(relation, frame, f"seed {relation}")
