@@ -108,13 +108,31 @@ where broken_rule is not null
 {%- endmacro %}
 
 
-{% macro wrong_count(model, column, count, expected, unit) -%}
+{# The combinations of the listed values, a list by column, that no row has. #}
+{% macro missing_rows(model, domain) -%}
+{%- set texts, matches = [], [] %}
+{%- for column in domain %}
+    {%- do texts.append("cast(wanted_" ~ loop.index ~ " as string)") %}
+    {%- do matches.append("wanted_" ~ loop.index ~ " = " ~ column) %}
+{%- endfor -%}
 select
-    {{ "'" ~ column ~ "'" if column else "cast(null as string)" }} as column_name,
-    '{{ expected }} {{ unit }}' as rule,
-    cast({{ count }} as string) as value_found
-from {{ model }}
-having {{ count }} != {{ expected }}
+    '{{ domain | join(", ") }}' as column_name,
+    'a row for each' as rule,
+    concat('none for ', concat_ws(', ', {{ texts | join(", ") }})) as value_found
+from
+    {%- for values in domain.values() %}
+    {{ "cross join " if not loop.first }}(
+        select explode(array({{ literals(values) }})) as wanted_{{ loop.index }}
+    ) as wanted_values_{{ loop.index }}
+    {%- endfor %}
+left anti join {{ model }} on {{ matches | join(" and ") }}
+{%- endmacro %}
+
+
+{% macro literals(values) -%}
+{%- for value in values -%}
+    {{ text_literal(value) if value is string else value }}{{ ", " if not loop.last }}
+{%- endfor -%}
 {%- endmacro %}
 
 

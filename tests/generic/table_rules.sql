@@ -8,19 +8,18 @@
     not_null         columns without missing values
     nullable         in place of not_null: the columns that may have some, unlike all others
     values           allowed values by column; a missing value is allowed
-    distinct_counts  number of different values by column
+    complete         columns, or lists of columns, of which every combination of allowed values (in
+                     values or ranges) has a row; or mappings of columns to lists of such values
     ranges           [lowest, highest] by column, null for an open end
     positive         columns above zero
     patterns         regular expression by column
     rows             expressions that hold for every row, by name
-    row_count        number of rows
     sums             {total, group_by} by column of weights, none below zero
     means            {mean, tolerance, group_by, weight} by column
 #}
 {% test table_rules(
     model, unique=[], unique_in_group=[], not_null=[], nullable=none, values={},
-    distinct_counts={}, ranges={}, positive=[], patterns={}, rows={}, row_count=none, sums={},
-    means={}
+    complete=[], ranges={}, positive=[], patterns={}, rows={}, sums={}, means={}
 ) %}
 
 {%- set checks, rules = [], [] %}
@@ -43,13 +42,9 @@
     }) %}
 {%- endfor %}
 {%- for column, allowed in values.items() %}
-    {%- set literals = [] %}
-    {%- for value in allowed %}
-        {%- do literals.append(text_literal(value) if value is string else value) %}
-    {%- endfor %}
     {%- do rules.append({
         "column": column, "rule": "one of " ~ allowed | join(", "),
-        "condition": column ~ " not in (" ~ literals | join(", ") ~ ")"
+        "condition": column ~ " not in (" ~ literals(allowed) ~ ")"
     }) %}
 {%- endfor %}
 {%- for column, bounds in ranges.items() %}
@@ -89,14 +84,17 @@
         broken_rules(model, rules, columns_named_in(model, shown) if shown else [])
     ) %}
 {%- endif %}
-{%- for column, count in distinct_counts.items() %}
-    {%- do checks.append(wrong_count(
-        model, column, "count(distinct " ~ column ~ ")", count, "different values"
-    )) %}
+{%- for key in complete %}
+    {%- set columns = [key] if key is string else key %}
+    {%- set domain = key if key is mapping else {} %}
+    {%- for column in columns if key is not mapping %}
+        {%- set bounds = ranges.get(column, [0, -1]) %}
+        {%- do domain.update(
+            {column: values.get(column) or range(bounds[0], bounds[1] + 1) | list}
+        ) %}
+    {%- endfor %}
+    {%- do checks.append(missing_rows(model, domain)) %}
 {%- endfor %}
-{%- if row_count is not none %}
-    {%- do checks.append(wrong_count(model, none, "count(*)", row_count, "rows")) %}
-{%- endif %}
 {%- for column, options in sums.items() %}
     {%- do checks.append(wrong_sums(model, column, **options)) %}
 {%- endfor %}

@@ -331,6 +331,7 @@ STAND_IN_ONLY = [
 if "STOCKTRUE_EXPECTATIONS" not in os.environ:
     CASES += STAND_IN_ONLY
 
+GRP = {"values": {"grp": ["a", "b"]}}
 # The rules of the project's own test of a table: arguments, whether it passes.
 RULES = [
     ({"unique": ["low", "name", "hole"]}, True),
@@ -350,8 +351,21 @@ RULES = [
     ({"nullable": ["name", "gap", "hole"]}, False),
     ({"values": {"grp": ["a", "b"], "sort": [1, 2, 3], "hole": [1]}}, True),
     ({"values": {"grp": ["a", "b"], "sort": [1, 2]}}, False),
-    ({"distinct_counts": {"grp": 2, "hole": 0}}, True),
-    ({"distinct_counts": {"grp": 3}}, False),
+    ({**GRP, "complete": ["grp"]}, True),
+    ({"values": {"grp": ["a", "b", "c"]}, "complete": ["grp"]}, False),
+    ({"ranges": {"low": [1, 6]}, "complete": ["low"]}, True),
+    ({"ranges": {"low": [1, 7]}, "complete": ["low"]}, False),
+    (
+        {"values": {"grp": ["a", "b"]}, "ranges": {"sort": [1, 2]}, "complete": [["grp", "sort"]]},
+        True,
+    ),
+    (
+        {"values": {"grp": ["a", "b"]}, "ranges": {"low": [1, 6]}, "complete": [["grp", "low"]]},
+        False,
+    ),
+    ({"complete": [{"grp": ["a"], "sort": [1, 2]}, {"low < 3": [True, False]}]}, True),
+    ({"complete": [{"grp": ["A"]}]}, False),
+    ({"complete": [{"hole": [1]}]}, False),
     ({"ranges": {"low": [1, 6], "size": [10, None], "hole": [1, 2]}}, True),
     ({"ranges": {"low": [1, 6], "size": [11, None]}}, False),
     ({"ranges": {"low": [None, 5]}}, False),
@@ -362,8 +376,6 @@ RULES = [
     ({"rows": {"ordered": "low <= high", "it's the same": "twin = 'x'"}}, True),
     ({"rows": {"ordered": "low < high", "twins": "twin = 'x'"}}, False),
     ({"rows": {"null_counts_as_false": "size > 0"}}, False),
-    ({"row_count": 6}, True),
-    ({"row_count": 5}, False),
     ({"sums": {"sort": {"total": 6, "group_by": ["grp"]}}}, False),
     ({"sums": {"low": {"total": 21}, "size": {"total": 150}}}, True),
     ({"sums": {"low": {"total": 20}}}, False),
