@@ -363,7 +363,6 @@ RULES = [
         {"values": {"grp": ["a", "b"]}, "ranges": {"low": [1, 6]}, "complete": [["grp", "low"]]},
         False,
     ),
-    ({"complete": [{"grp": ["a"], "sort": [1, 2]}, {"low < 3": [True, False]}]}, True),
     ({"complete": [{"grp": ["A"]}]}, False),
     ({"complete": [{"hole": [1]}]}, False),
     ({"ranges": {"low": [1, 6], "size": [10, None], "hole": [1, 2]}}, True),
