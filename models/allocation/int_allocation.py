@@ -818,7 +818,9 @@ def model(dbt, session):
     )
     calendar = calendar_from_rows(dbt.ref("int_supply_calendar").toPandas())
     plan = dbt.ref("int_replenishment_plan")
-    positions = plan.groupBy("month_key").count().agg(F.max("count")).first()[0] or 0
+    # The embedded engine fails on the maximum of the counts of a single group.
+    months = plan.groupBy("month_key").count().collect()
+    positions = max((month["count"] for month in months), default=0)
     location_batches = count_batches(positions, len(calendar.location_key))
     lines = dbt.ref("int_cart_lines").withColumns(
         {
