@@ -355,10 +355,7 @@ RULES = [
     ({"values": {"grp": ["a", "b", "c"]}, "complete": ["grp"]}, False),
     ({"ranges": {"low": [1, 6]}, "complete": ["low"]}, True),
     ({"ranges": {"low": [1, 7]}, "complete": ["low"]}, False),
-    (
-        {"values": {"grp": ["a", "b"]}, "ranges": {"sort": [1, 2]}, "complete": [["grp", "sort"]]},
-        True,
-    ),
+    ({"complete": [{"grp": ["a", "b"], "sort": [1, 2]}]}, True),
     (
         {"values": {"grp": ["a", "b"]}, "ranges": {"low": [1, 6]}, "complete": [["grp", "low"]]},
         False,
