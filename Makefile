@@ -12,6 +12,7 @@ export PRESET VARS PYTHON
 # To be followed by the target, the folder for the files of the run, and the command.
 DBT = .venv/bin/python scripts/run_dbt.py
 # A process for each core, four at most; tests/python/conftest.py says which tests share one.
+# The tests of the adapter run dbt in their own process, so they get processes of their own.
 PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 # Where `make test` builds the tiny preset; pytest reads the tables from there.
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
@@ -69,10 +70,13 @@ test: engines ## Run all tests on the tiny preset
 	@rm -rf target/test
 	@PRESET=tiny STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
 	    scripts/timed.sh 'build (tiny)' $(DBT) local target/test build
-	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' $(PYTEST)
+	@scripts/timed.sh 'pytest (adapter)' $(PYTEST) tests/python/adapter
+	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' \
+	    $(PYTEST) --ignore tests/python/adapter
 
 unit: engines ## Run the Python tests that need no tables
-	@scripts/timed.sh 'unit' $(PYTEST) -m 'not tables'
+	@scripts/timed.sh 'unit (adapter)' $(PYTEST) tests/python/adapter
+	@scripts/timed.sh 'unit' $(PYTEST) -m 'not tables' --ignore tests/python/adapter
 
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py

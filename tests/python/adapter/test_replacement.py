@@ -67,7 +67,7 @@ def test_killed_builds(project):
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        for _ in range(300):
+        for _ in range(1200):  # the machine may be busy
             if started.exists():
                 break
             time.sleep(0.1)
