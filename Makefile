@@ -8,6 +8,8 @@ STATE ?= target/state
 PYTHON ?=
 NAME ?= scenario
 export PRESET VARS PYTHON
+# Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 
 # To be followed by the target, the folder for the files of the run, and the command.
 DBT = .venv/bin/python scripts/run_dbt.py
