@@ -7,18 +7,22 @@ events as (
 
 ),
 
+-- One number stands for the id of a visit and one for its stages: there are millions of visits.
 visits as (
 
     select
-        session_id,
+        device_type,
+        xxhash64(session_id) as visit,
         min(date_key) as date_key,
-        min(device_type) as device_type,
-        bool_or(event_type = 'product_view') as saw_product,
-        bool_or(event_type = 'add_to_cart') as filled_cart,
-        bool_or(event_type = 'checkout_start') as started_checkout,
-        bool_or(event_type = 'checkout_complete') as bought
+        bit_or(case event_type
+            when 'product_view' then 1
+            when 'add_to_cart' then 2
+            when 'checkout_start' then 4
+            when 'checkout_complete' then 8
+            else 0
+        end) as stages
     from events
-    group by session_id
+    group by device_type, xxhash64(session_id)
 
 )
 
@@ -27,10 +31,10 @@ select
     min({{ date_of_key('date_key') }}) as first_day,
     max({{ date_of_key('date_key') }}) as last_day,
     count(*) as visits,
-    count(if(saw_product, 1, null)) as product_visits,
-    count(if(filled_cart, 1, null)) as cart_visits,
-    count(if(started_checkout, 1, null)) as checkout_visits,
-    count(if(bought, 1, null)) as order_visits
+    count(if(stages & 1 > 0, 1, null)) as product_visits,
+    count(if(stages & 2 > 0, 1, null)) as cart_visits,
+    count(if(stages & 4 > 0, 1, null)) as checkout_visits,
+    count(if(stages & 8 > 0, 1, null)) as order_visits
 from visits
 group by device_type
 order by device_type asc
