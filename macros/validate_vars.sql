@@ -20,7 +20,7 @@
         {"name": "num_locations", "kind": "whole number", "min": 5, "max": 1000,
             "meaning": "stores, warehouses and distribution centres together"},
         {"name": "target_stockout_rate", "kind": "number", "min": 0, "max": 0.5,
-            "meaning": "share of product-location-days with nothing available"},
+            "meaning": "share of ranged product-location-days with nothing available"},
         {"name": "low_inventory_threshold", "kind": "whole number", "min": 0, "max": 1000,
             "meaning": "fewer units than this at opening make shoppers leave"},
         {"name": "cart_abandonment_base_rate", "kind": "number", "min": 0, "max": 1,

@@ -89,8 +89,7 @@ full outer join movements
         changes.product_key = movements.product_key
         and changes.location_key = movements.location_key
 where
-    changes.product_key is null
-    or opening.product_key is null
-    or changes.weighted_change - opening.weighted_opening
+    -- A position that is ranged later has neither stock nor movements before.
+    coalesce(changes.weighted_change, 0) - coalesce(opening.weighted_opening, 0)
     != coalesce(movements.weighted_movement, 0)
     or movements.movements_outside_the_window > 0

@@ -54,6 +54,33 @@ reviews as (
 
 ),
 
+-- What is ranged later is ordered once before, to come then: that order never fails.
+launches as (
+
+    select
+        replenishment_plan.product_key,
+        replenishment_plan.location_key,
+        supply_calendar.date_key,
+        replenishment_plan.order_up_to_level as wanted_quantity,
+        false as supplier_fails
+    from replenishment_plan
+    inner join supply_calendar
+        on
+            replenishment_plan.location_key = supply_calendar.location_key
+            and replenishment_plan.month_key = supply_calendar.date_key div 100
+            and {{ date_of_key('replenishment_plan.ranged_from_date_key') }}
+            = date_add(supply_calendar.calendar_date, supply_calendar.lead_time_days)
+
+),
+
+expected_orders as (
+
+    select * from reviews
+    union all
+    select * from launches
+
+),
+
 orders as (
 
     select * from events
@@ -65,18 +92,21 @@ wrong_orders as (
 
     select
         'order' as problem,
-        coalesce(reviews.product_key, orders.product_key) as product_key,
-        coalesce(reviews.location_key, orders.location_key) as location_key,
-        coalesce(reviews.date_key, orders.date_key) as date_key
-    from reviews
+        coalesce(expected_orders.product_key, orders.product_key) as product_key,
+        coalesce(expected_orders.location_key, orders.location_key) as location_key,
+        coalesce(expected_orders.date_key, orders.date_key) as date_key
+    from expected_orders
     full outer join orders
         on
-            reviews.product_key = orders.product_key
-            and reviews.location_key = orders.location_key
-            and reviews.date_key = orders.date_key
+            expected_orders.product_key = orders.product_key
+            and expected_orders.location_key = orders.location_key
+            and expected_orders.date_key = orders.date_key
     where
-        coalesce(reviews.wanted_quantity, 0) != coalesce(orders.quantity, 0)
-        or (orders.quantity > 0 and reviews.supplier_fails != (orders.event_type = 'failed_order'))
+        coalesce(expected_orders.wanted_quantity, 0) != coalesce(orders.quantity, 0)
+        or (
+            orders.quantity > 0
+            and expected_orders.supplier_fails != (orders.event_type = 'failed_order')
+        )
 
 ),
 
@@ -98,10 +128,19 @@ wrong_receipts as (
             and receipts.location_key = ordered.location_key
             and receipts.reference_date_key = ordered.date_key
             and ordered.event_type = 'order'
+    left join replenishment_plan as launched
+        on
+            receipts.product_key = launched.product_key
+            and receipts.location_key = launched.location_key
+            and receipts.date_key = launched.ranged_from_date_key
+            and receipts.date_key div 100 = launched.month_key
     where
         receipts.event_type = 'receipt'
         and (
-            not supply_calendar.is_receipt_day
+            -- A launch delivery comes in time, on a receipt day if there is one.
+            not coalesce(
+                supply_calendar.is_receipt_day or launched.product_key is not null, false
+            )
             or datediff(
                 {{ date_of_key('receipts.date_key') }},
                 {{ date_of_key('receipts.reference_date_key') }}

@@ -29,6 +29,7 @@ PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
 
 PLAN_FIELDS = {
     "product_key": np.int32,
+    "ranged_from_date_key": np.int32,
     "order_up_to_level": np.int32,
     "opening_available": np.int32,
     "opening_in_transit": np.int32,
@@ -324,6 +325,7 @@ class Simulator:
         self.plan, self.position_key = plan, position_keys(plan)
         # The row of each position in the calendar.
         self.location = np.searchsorted(calendar.location_key, plan["location_key"])
+        self.ranged_from = day_numbers(plan["ranged_from_date_key"])
         size = len(self.location)
         self.available = plan["opening_available"].astype(np.int64)
         self.reserved = np.zeros(size, np.int64)
@@ -333,10 +335,13 @@ class Simulator:
         self.last_receipt = np.full(size, -1, np.int64)
         self.due_orders, self.due_returns = Agenda(), Agenda()
         self.due_write_offs, self.due_recoveries = Agenda(), Agenda()
-        # What was ordered before the first day is due on the first calendar receipt day.
-        ordered = np.flatnonzero(self.in_transit)
-        first_receipt = np.argmax(calendar.is_receipt, axis=1)[self.location[ordered]]
-        due = calendar.first_day + first_receipt
+        # What was ordered before the first day is due on the first calendar receipt day, if there
+        # is one; a launch delivery on its own day.
+        first_receipt = np.argmax(calendar.is_receipt, axis=1)[self.location]
+        is_launch = self.ranged_from >= calendar.first_day
+        is_due = is_launch | calendar.is_receipt[self.location, first_receipt]
+        ordered = np.flatnonzero((self.in_transit > 0) & is_due)
+        due = np.where(is_launch, self.ranged_from, calendar.first_day + first_receipt)[ordered]
         ordered_on = due - calendar.lead_time_days[self.location[ordered]]
         self.due_orders.add(due, ordered, self.in_transit[ordered], ordered_on)
         # Lines of carts that come back in a later month.
@@ -359,7 +364,7 @@ class Simulator:
         if self.waiting_lines is not None:
             lines = pa.concat_tables([self.waiting_lines, lines]).combine_chunks()
         days = self.calendar.days_of_month(month_key)
-        self.month = Month(days, plan, lines, len(self.position_key))
+        self.month = Month(days, plan, lines, self.ranged_from)
         self.lines = played_lines(lines)
         self.lines["position"] = self.positions(self.lines)
         adjustments = adjustments | {"position": self.positions(adjustments)}
@@ -518,7 +523,8 @@ class Simulator:
         self.due_write_offs.add(due, position, quantity, np.full(len(due), day))
 
     def snapshot(self, day):
-        self.stockout_days = np.where(self.available == 0, self.stockout_days + 1, 0)
+        is_stockout = (self.available == 0) & (self.ranged_from <= day)
+        self.stockout_days = np.where(is_stockout, self.stockout_days + 1, 0)
         today = {
             "quantity_available": self.available,
             "quantity_reserved": self.reserved,
@@ -531,9 +537,14 @@ class Simulator:
             self.month.stock[name][day - self.month.days[0]] = values
 
     def order(self, day):
-        """Order up to the level; what the supplier fails is recorded and not in transit."""
+        """Order up to the level; what the supplier fails is recorded and not in transit.
+
+        Positions are reviewed once they are ranged; their first delivery is ordered to come then.
+        """
         calendar, at = self.calendar, day - self.calendar.first_day
-        position = np.flatnonzero(calendar.is_review[:, at][self.location])
+        is_reviewed = calendar.is_review[:, at][self.location] & (self.ranged_from <= day)
+        is_launch = self.ranged_from == day + calendar.lead_time_days[self.location]
+        position = np.flatnonzero(is_reviewed | is_launch)
         level = self.plan["order_up_to_level"][position]
         wanted = np.maximum(level - self.available[position] - self.in_transit[position], 0)
         fails = self.plan["order_fails"][position, date_keys(day) % 100]
@@ -558,15 +569,17 @@ class Simulator:
 class Month:
     """What happened in a month at some positions: N lines of C carts were served, both attempts.
 
-    days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. stock: dict of
-    (D, P) arrays, the day number of the last receipt among them. Lists of dicts of arrays: served,
-    (N,) in all: row in lines, units; carts, (C,) in all, in the order of their lines; events.
+    days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. ranged_from:
+    (P,) day numbers. stock: dict of (D, P) arrays, the day number of the last receipt among them.
+    Lists of dicts of arrays: served, (N,) in all: row in lines, units; carts, (C,) in all, in the
+    order of their lines; events.
     """
 
-    def __init__(self, days, plan, lines, size):
-        self.days, self.plan, self.lines = days, plan, lines
+    def __init__(self, days, plan, lines, ranged_from):
+        self.days, self.plan, self.lines, self.ranged_from = days, plan, lines, ranged_from
         names = [name for name in RECORDS[STOCK_DAY] if name not in CARRIED_BY_DAY]
-        self.stock = {name: np.empty((len(days), size), np.int32) for name in names}
+        shape = len(days), len(ranged_from)
+        self.stock = {name: np.empty(shape, np.int32) for name in names}
         self.served, self.carts, self.events = [], [], []
 
     def records(self):
@@ -582,13 +595,14 @@ class Month:
         return records
 
     def stock_days(self):
-        """The days of each position, one after the other."""
-        columns = {name: values.T.ravel() for name, values in self.stock.items()}
+        """The days on which each position is ranged, one after the other."""
+        is_ranged = self.ranged_from[:, None] <= self.days
+        columns = {name: values.T[is_ranged] for name, values in self.stock.items()}
         received = columns["last_receipt_date"]
         columns["last_receipt_date"] = pa.array(received, mask=received < 0)
-        columns["date_key"] = np.tile(date_keys(self.days), len(self.plan["product_key"]))
+        columns["date_key"] = np.broadcast_to(date_keys(self.days), is_ranged.shape)[is_ranged]
         for name in ("location_key", "product_key", *CARRIED_BY_DAY):
-            columns[name] = np.repeat(self.plan[name], len(self.days))
+            columns[name] = np.repeat(self.plan[name], is_ranged.sum(axis=1))
         return columns
 
     def carried(self, names, rows):

@@ -10,6 +10,9 @@ While orders fail, the shelf lives on the last order that came. So the expected 
 sum over the number of failed orders in a row: how often so many fail, times how often the stock is
 empty after them. The second factor does not depend on outages; it is simulated once for all.
 
+A product is ranged at a location from its launch delivery on, which always comes: on the first
+receipt day of the two weeks that end with the launch, or else on the day of the launch.
+
 P is the number of products of a location, M of months, R of rows (see ShelvesByFailures).
 """
 
@@ -26,6 +29,7 @@ MOST_FAILURES = 12  # failed orders in a row that are told apart
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
 MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months after it
 MONTHS_AHEAD = MONTHS_TO_EMPTY + 2  # orders look two months ahead
+DAYS_BEFORE_LAUNCH = 13  # a launch delivery comes so many days before the launch at the earliest
 HIGHEST_START = 0.4  # an outage begins at a review with at most this probability
 
 OUTPUT_SCHEMA = pa.schema(
@@ -33,6 +37,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("location_key", pa.int32()),
         ("product_key", pa.int32()),
         ("month_key", pa.int32()),
+        ("ranged_from_date_key", pa.int32()),
         ("planned_daily_demand", pa.float64()),
         ("order_up_to_level", pa.int32()),
         ("reorder_point", pa.int32()),
@@ -43,9 +48,9 @@ OUTPUT_SCHEMA = pa.schema(
     ]
 )
 OUTPUT_DDL = (
-    "location_key int, product_key int, month_key int, planned_daily_demand double,"
-    " order_up_to_level int, reorder_point int, reorder_quantity int, opening_available int,"
-    " opening_in_transit int, failed_order_days array<int>"
+    "location_key int, product_key int, month_key int, ranged_from_date_key int,"
+    " planned_daily_demand double, order_up_to_level int, reorder_point int, reorder_quantity int,"
+    " opening_available int, opening_in_transit int, failed_order_days array<int>"
 )
 
 
@@ -130,6 +135,25 @@ class Location:
         """Days from the last review before the day: review_period_days on a review day."""
         period = self.schedule.review_period_days
         return (day - self.first_day + self.days_since_review) % period or period
+
+    def ranged_from(self, launch_day):
+        """(P,) days from which products with launch days (P,) are ranged here."""
+        earliest = launch_day - DAYS_BEFORE_LAUNCH
+        since_review = earliest - self.first_day + self.days_since_review
+        wait = (self.schedule.lead_time_days - since_review) % self.schedule.review_period_days
+        return np.minimum(earliest + wait, launch_day)
+
+
+@dataclass(frozen=True)
+class Launches:
+    """The first deliveries of products that are launched on the first simulated day or later.
+
+    day: (P,) the day from which their stock plays a part, 0 for products launched before. units:
+    (P,) of the delivery.
+    """
+
+    day: np.ndarray
+    units: np.ndarray
 
 
 def poisson_quantile(mean, draw):
@@ -284,6 +308,11 @@ class ShelvesByFailures:
         at = np.flatnonzero(~self.is_ordered)
         self.state[:, :-1, at] = self.state[:, 1:, at]
 
+    def launch(self, units, at):
+        """The first delivery, units (P,), of the products at some indexes: it never fails."""
+        self.state[:, :, at] = 0
+        self.stock[:, at] = units[at]
+
     def forget_returns(self):
         """Sales before the first day are not known, so nothing of them comes back after it."""
         self.state[1:] = 0
@@ -361,18 +390,25 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
     return shelves.on_shelf(not is_due_later)[at], in_transit, failing
 
 
+def date_keys(days):
+    """YYYYMMDD integers of (N,) day numbers."""
+    dates = np.datetime_as_string(days.astype("datetime64[D]"))
+    return np.array([int(date.replace("-", "")) for date in dates], np.int32)
+
+
 def month_days(month_key):
     """First day of a month (YYYYMM) and of the next one."""
     month = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}", "M")
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def play_months(location, shelves, months, share_bought, demand, level):
+def play_months(location, shelves, months, share_bought, demand, level, launches):
     """How often shelves are empty or low on each day from the first one on, by failed orders.
 
-    months: (M,) YYYYMM; share_bought: (M,), see leaving_units; demand, level: (M, P). Plays on
-    with the shelves. Returns the days (D,), and two arrays (D, MOST_FAILURES + 1): the share of
-    positions with nothing available, and the share of demand that meets low stock.
+    months: (M,) YYYYMM; share_bought: (M,), see leaving_units; demand, level: (M, P); launches:
+    Launches of the P products. Plays on with the shelves. Returns the days (D,), and two arrays
+    (D, MOST_FAILURES + 1): the share of ranged positions with nothing available, and the share of
+    their demand that meets low stock.
     """
     schedule, selling = location.schedule, location.selling
     size = demand.shape[1]
@@ -391,12 +427,16 @@ def play_months(location, shelves, months, share_bought, demand, level):
             from_review = location.days_from_review(day)
             if from_review == schedule.lead_time_days:
                 shelves.receive()
+            shelves.launch(launches.units, np.flatnonzero(launches.day == day))
+            is_ranged = launches.day <= day
             on_shelf = shelves.on_shelf(from_review >= schedule.lead_time_days)
             if selling.share_bought_if_low < 1:
                 is_low = on_shelf < selling.low_inventory_threshold
-                low.append((is_low * demand[n]).sum(axis=1) / max(demand[n].sum(), 1e-9))
+                ranged_demand = demand[n] * is_ranged
+                low.append((is_low * ranged_demand).sum(axis=1) / max(ranged_demand.sum(), 1e-9))
             shelves.sell(*of_day)
-            empty.append((on_shelf == 0).sum(axis=1) / size)
+            is_empty = (on_shelf == 0) & is_ranged
+            empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
             if from_review == schedule.review_period_days:
                 shelves.review(level[n])
         all_days.append(days)
@@ -441,7 +481,7 @@ def long_run_chances(target_rate, schedule, empty):
     return schedule.outage_chances(strength)
 
 
-def shares_bought(location, target_rate, months, demand, opening_level, level):
+def shares_bought(location, target_rate, months, demand, opening_level, level, launches):
     """(M,) units wanted per unit planned of lines that are not low; the rest is lost by others.
 
     Arguments as calibrate takes them. A month is played with the share of the one before.
@@ -452,27 +492,27 @@ def shares_bought(location, target_rate, months, demand, opening_level, level):
     shares = [(1 + selling.share_bought_if_low) / 2]
     shelves, _ = burn_in(location, CALIBRATION, shares[0], demand[0], opening_level)
     for n in range(len(months)):
-        of_month = slice(n, n + 1)
-        _, empty, low = play_months(
-            location, shelves, months[of_month], shares[-1:], demand[of_month], level[of_month]
-        )
+        month = slice(n, n + 1)
+        of_month = months[month], shares[-1:], demand[month], level[month]
+        _, empty, low = play_months(location, shelves, *of_month, launches)
         failures = failure_shares(*long_run_chances(target_rate, location.schedule, empty))
         shares.append(selling.share_bought(failures @ low.mean(axis=0)))
     return np.array(shares[1:])
 
 
-def calibrate(location, target_rate, months, share_bought, demand, opening_level, level):
+def calibrate(location, target_rate, months, share_bought, demand, opening_level, level, launches):
     """Outages that are expected to meet the target, before the first day and in each month.
 
     Those of a month, had they always held, meet it in the months in which they empty shelves. The
     first months have the same; those before the first day make these months meet it on average.
-    months, share_bought: (M,); demand, level: (M, P) of a sample; opening_level: (P,).
+    months, share_bought: (M,); demand, level: (M, P) of a sample; opening_level: (P,); launches:
+    Launches of it.
     Returns (MOST_FAILURES + 1,) shares of positions by failed orders before the first day, and
     M - MONTHS_TO_EMPTY pairs of chances (see Schedule).
     """
     schedule = location.schedule
     shelves, _ = burn_in(location, CALIBRATION, share_bought[0], demand[0], opening_level)
-    days, empty, _ = play_months(location, shelves, months, share_bought, demand, level)
+    days, empty, _ = play_months(location, shelves, months, share_bought, demand, level, launches)
     month = np.searchsorted([month_days(month)[1] for month in months], days, side="right")
     first_months = MONTHS_TO_EMPTY + 1
     chances = []
@@ -486,10 +526,11 @@ def calibrate(location, target_rate, months, share_bought, demand, opening_level
     return failure_shares(*schedule.outage_chances(strength)), chances
 
 
-def failed_order_days(location, months, chances, failing):
+def failed_order_days(location, months, chances, failing, ranged_from):
     """Days of the month of failed orders: an Arrow list for each month and product, by month.
 
-    chances: a pair for each month (see Schedule); failing: (P,), the last order before failed.
+    chances: a pair for each month (see Schedule); failing: (P,), the last order before failed;
+    ranged_from: (P,) days, before which nothing but the launch delivery is ordered.
     """
     failed_days = []
     for month, (start, stay) in zip(months, chances, strict=True):
@@ -499,7 +540,7 @@ def failed_order_days(location, months, chances, failing):
             if location.days_from_review(day) == location.schedule.review_period_days:
                 ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
                 failing = draws < np.where(failing, stay, start)
-                failed[:, day - first] = failing
+                failed[:, day - first] = failing & (ranged_from <= day)
         day = np.nonzero(failed)[1]
         offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
         failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(day + 1, pa.int32())))
@@ -519,26 +560,48 @@ def plan_location(table, location, target_rate):
         columns[name].reshape(len(all_months), len(products))
         for name in ("stocking_daily_demand", "planned_daily_demand")
     )
-    cover_days = location.schedule.cover_days
+    cover_days, first_day = location.schedule.cover_days, location.first_day
     level = order_up_to_levels(stocking, cover_days)
     opening_level = levels_for(stocking[0] * cover_days)
-    sample = sample_of(location, planned[:-2], opening_level, level)
+
+    launch_day = columns["launch_day"][: len(products)]
+    ranged_from = location.ranged_from(launch_day)
+    ordered_on = ranged_from - location.schedule.lead_time_days
+    month_starts = [month_days(month)[0] for month in all_months[: len(level)]]
+    ordered_in = np.maximum(np.searchsorted(month_starts, ordered_on, side="right") - 1, 0)
+    level[np.arange(len(level))[:, None] < ordered_in] = 0
+    is_launch = launch_day >= first_day
+    opening_level[is_launch] = 0
+    launches = Launches(
+        day=np.where(is_launch, np.maximum(ranged_from, first_day), 0),
+        units=level[ordered_in, np.arange(len(products))],
+    )
+
+    *sample, day, units = sample_of(
+        location, planned[:-2], opening_level, level, launches.day, launches.units
+    )
+    sample = *sample, Launches(day, units)
     share_bought = shares_bought(location, target_rate, all_months[:-2], *sample)
     shares, chances = calibrate(location, target_rate, all_months[:-2], share_bought, *sample)
-    *opening, failing = opening_stock(
+    available, in_transit, failing = opening_stock(
         location, share_bought[0], planned[0], opening_level, shares, *chances[0]
     )
+    is_there = is_launch & (ranged_from < first_day)
+    is_due = (ordered_on < first_day) & (ranged_from >= first_day)
+    opening = available + launches.units * is_there, in_transit + launches.units * is_due
     months = all_months[:-MONTHS_AHEAD]
-    failed = failed_order_days(location, months, chances, failing)
+    failed = failed_order_days(location, months, chances, failing, ranged_from)
     count = len(months)
-    return plan_table(location, months, products, planned[:count], level[:count], opening, failed)
+    return plan_table(
+        location, months, products, ranged_from, planned[:count], level[:count], opening, failed
+    )
 
 
-def plan_table(location, months, products, planned, level, opening, failed):
+def plan_table(location, months, products, ranged_from, planned, level, opening, failed):
     """Table of OUTPUT_SCHEMA, by month and product.
 
-    planned, level: (M, P); opening: units available and in transit, each (P,); failed: Arrow
-    lists of M x P elements.
+    ranged_from: (P,) days; planned, level: (M, P); opening: units available and in transit, each
+    (P,); failed: Arrow lists of M x P elements.
     """
     schedule = location.schedule
     exposure = schedule.review_period_days + schedule.lead_time_days
@@ -548,6 +611,7 @@ def plan_table(location, months, products, planned, level, opening, failed):
         "location_key": np.full(len(is_later), location.location_key),
         "product_key": np.tile(products, len(months)),
         "month_key": np.repeat(months, len(products)),
+        "ranged_from_date_key": np.tile(date_keys(ranged_from), len(months)),
         "planned_daily_demand": planned.ravel(),
         "order_up_to_level": level.ravel(),
         "reorder_point": np.ceil(planned * exposure).ravel(),
@@ -694,7 +758,8 @@ def model(dbt, session):
     promotions = promotions.agg(extra.alias("extra_ten_thousandths")).toPandas()
     traffic = dbt.ref("int_traffic_plan").toPandas()
     traffic = traffic.merge(promotions, "left", on=["channel_group", "date_key"])
-    product_count = dbt.ref("gold_product_dim").count()
+    products = dbt.ref("gold_product_dim")
+    product_count = products.count()
     traffic["promotion_uplift"] = (
         1 + traffic["extra_ten_thousandths"].fillna(0) / 10000 / product_count
     )
@@ -720,9 +785,11 @@ def model(dbt, session):
     # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
     group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
     columns = ("location_key", "product_key", "month_key")
+    launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")
     demand = dbt.ref("int_demand_plan").select(
         *columns, "planned_daily_demand", "stocking_daily_demand"
     )
+    demand = demand.join(products.select("product_key", launch_day), "product_key")
     stream = demand.withColumn("stream_position", F.row_number().over(group))
     return stream.mapInArrow(
         lambda batches: plan_stream(batches, locations, target_rate), OUTPUT_DDL

@@ -48,21 +48,26 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
     (product_key, date_key), and events.
     """
     calendar = sorted(calendar, key=lambda day: day["date_key"])
-    first_month = min(row["month_key"] for row in plan)
     plan_of = {(row["product_key"], row["month_key"]): row for row in plan}
-    opening_plan = {r["product_key"]: r for r in plan if r["month_key"] == first_month}
+    ranged_from = {row["product_key"]: row["ranged_from_date_key"] for row in plan}
 
-    available = {p: row["opening_available"] for p, row in opening_plan.items()}
-    in_transit = {p: row["opening_in_transit"] for p, row in opening_plan.items()}
+    available, in_transit = dict.fromkeys(ranged_from, 0), dict.fromkeys(ranged_from, 0)
+    for row in plan:
+        available[row["product_key"]] += row["opening_available"] or 0
+        in_transit[row["product_key"]] += row["opening_in_transit"] or 0
     reserved, damaged, stockout_days = defaultdict(int), defaultdict(int), defaultdict(int)
     last_receipt = {}
     arriving = defaultdict(list)  # date_key -> (product, quantity, ordered on)
-    for day in calendar:
-        if day["is_receipt_day"]:
-            ordered_on = to_date(day["date_key"]) - timedelta(days=day["lead_time_days"])
-            for product, quantity in in_transit.items():
-                arriving[day["date_key"]].append((product, quantity, to_key(ordered_on)))
-            break
+    lead_time = timedelta(days=calendar[0]["lead_time_days"])
+    receipt_days = [day["date_key"] for day in calendar if day["is_receipt_day"]]
+    for product, quantity in in_transit.items():
+        if ranged_from[product] >= calendar[0]["date_key"]:
+            due = ranged_from[product]
+        elif receipt_days:
+            due = receipt_days[0]
+        else:
+            continue  # it is still on its way on the last day
+        arriving[due].append((product, quantity, to_key(to_date(due) - lead_time)))
     coming_back = defaultdict(list)
     recoveries = defaultdict(list)
     written_off = defaultdict(list)
@@ -190,6 +195,8 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 written_off[off].append((product, quantity, date_key))
         # 8 snapshot
         for product in available:
+            if date_key < ranged_from[product]:
+                continue
             stockout_days[product] = stockout_days[product] + 1 if available[product] == 0 else 0
             planned = plan_of[product, date_key // 100]
             snapshots[product, date_key] = {name: planned[name] for name in CARRIED_BY_DAY} | {
@@ -201,18 +208,20 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 "last_receipt_date_key": last_receipt.get(product),
             }
         # 9 orders
-        if calendar_day["is_review_day"]:
-            for product in available:
-                row = plan_of[product, date_key // 100]
-                level = row["order_up_to_level"]
-                quantity = max(0, level - available[product] - in_transit[product])
-                if quantity == 0:
-                    continue
-                if today.day in row["failed_order_days"]:
-                    events.append((product, date_key, "failed_order", quantity, date_key))
-                    continue
-                events.append((product, date_key, "order", quantity, date_key))
-                in_transit[product] += quantity
-                arrival = to_key(today + timedelta(days=calendar_day["lead_time_days"]))
-                arriving[arrival].append((product, quantity, date_key))
+        arrival = to_key(today + lead_time)
+        for product in available:
+            is_reviewed = calendar_day["is_review_day"] and date_key >= ranged_from[product]
+            if not is_reviewed and arrival != ranged_from[product]:
+                continue
+            row = plan_of[product, date_key // 100]
+            level = row["order_up_to_level"]
+            quantity = max(0, level - available[product] - in_transit[product])
+            if quantity == 0:
+                continue
+            if today.day in row["failed_order_days"]:
+                events.append((product, date_key, "failed_order", quantity, date_key))
+                continue
+            events.append((product, date_key, "order", quantity, date_key))
+            in_transit[product] += quantity
+            arriving[arrival].append((product, quantity, date_key))
     return outcomes, cart_outcomes, snapshots, events

@@ -39,14 +39,16 @@ def make_calendar(start, days, review_period=5, lead_time=3, offset=0):
 
 
 def make_plan(start, days, products, level=8, opening=5, in_transit=0, failed=()):
+    """Of products that have been ranged since ten days before the start."""
     months = sorted({to_key(start + timedelta(days=n)) // 100 for n in range(days)})
     return [
         {
             "month_key": month,
             "product_key": product,
+            "ranged_from_date_key": to_key(start - timedelta(days=10)),
             "order_up_to_level": level,
-            "opening_available": opening,
-            "opening_in_transit": in_transit,
+            "opening_available": opening if month == months[0] else None,
+            "opening_in_transit": in_transit if month == months[0] else None,
             "planned_daily_demand": month % 100 / product,
             "reorder_point": month % 100 + product,
             "reorder_quantity": 2 * product,
@@ -103,7 +105,8 @@ def stream(allocation, locations, location_batches=1, batch_rows=7):
         row["location_batch"] = row["location_key"] % location_batches
         if row["stream_kind"] == allocation.PLAN:
             row["date_key"] = row["month_key"] * 100
-            row["packed"] = [float(row[name]) for name in allocation.PLAN_FIELDS]
+            fields = [row[name] for name in allocation.PLAN_FIELDS]
+            row["packed"] = [None if value is None else float(value) for value in fields]
             row["packed"] += [float(day) for day in row["failed_order_days"]]
         elif row["stream_kind"] == allocation.ADJUSTMENT:
             row["packed"] = [float(row[name]) for name in allocation.ADJUSTMENT_FIELDS]
@@ -220,17 +223,21 @@ def location_worlds(draw, location_key, start, days, most_carts):
     calendar = make_calendar(start, days, review, lead_time, draw(st.integers(0, 8)))
     products = sorted(draw(st.sets(st.integers(1, 5), min_size=1, max_size=4)))
     first_receipt = next((n for n, day in enumerate(calendar) if day["is_receipt_day"]), days)
-    ordered_before = first_receipt < days and first_receipt < lead_time
+    openings = {}
+    for product in products:
+        # Some are launched in these days, some on the shelf or ordered before, some never here.
+        ranged_after = draw(st.just(-10) | st.integers(-2, days + lead_time + 2))
+        available = draw(st.integers(0, 6)) if ranged_after < 0 else 0
+        first_due = first_receipt if ranged_after < 0 else ranged_after
+        in_transit = draw(st.integers(0, 5)) if first_due < lead_time else 0
+        openings[product] = ranged_after, available, in_transit
     plan = make_plan(start, days, products)
-    openings = {
-        product: (
-            draw(st.integers(0, 6)),
-            draw(st.integers(0, 5)) if ordered_before else 0,
-        )
-        for product in products
-    }
     for row in plan:
-        row["opening_available"], row["opening_in_transit"] = openings[row["product_key"]]
+        ranged_after, available, in_transit = openings[row["product_key"]]
+        row["ranged_from_date_key"] = to_key(start + timedelta(days=ranged_after))
+        is_first_month = row["month_key"] == to_key(start) // 100
+        row["opening_available"] = available if is_first_month else None
+        row["opening_in_transit"] = in_transit if is_first_month else None
         row["order_up_to_level"] = draw(st.integers(0, 12))
         row["failed_order_days"] = sorted(draw(st.sets(st.integers(1, 31), max_size=12)))
     adjustments = [
@@ -262,7 +269,8 @@ def location_worlds(draw, location_key, start, days, most_carts):
         cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
         cart["customer_key"] = draw(st.integers(1, 5))
         cart["channel_key"], cart["time_key"] = 4, 900
-        for product in draw(st.sets(st.sampled_from(products), min_size=1)):
+        on_shelf = [p for p in products if start + timedelta(days=openings[p][0]) <= day]
+        for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
             comes_back = draw(st.booleans())
             lines.append(
                 make_line(
@@ -475,6 +483,47 @@ def test_positions_that_change_between_months_are_refused(allocation):
     plan = [row for row in location[1] if (row["month_key"], row["product_key"]) != (202512, 4)]
     with pytest.raises(ValueError, match="same locations and products"):
         play(allocation, {2: (location[0], plan, [], [])}, allocation.Rules(2, 0.25, 0.5))
+
+
+def test_launch_delivery_is_ordered_in_time_and_opens_the_shelf(compare):
+    """A product comes in December: nothing of it is listed, reviewed or damaged before."""
+    days, launch = 20, date(2025, 12, 9)
+    calendar = make_calendar(START, days, 6, 4, offset=(4 - launch.toordinal()) % 6)
+    plan = make_plan(START, days, [1], level=6, opening=9)
+    plan += [
+        row | {"ranged_from_date_key": to_key(launch)}
+        for row in make_plan(START, days, [2], level=6, opening=0)
+    ]
+    adjustment = {"product_key": 2, "adjusted_quantity": 1, "is_damage": False}
+    adjustment |= {"date_key": to_key(START), "write_off_lag_days": 1}
+    lines = [make_line(1, START, 1), make_line(2, launch, 2, 4)]
+    _, _, snapshots, events = compare(calendar, plan, lines, [adjustment])
+    listed = sorted(date_key for product, date_key in snapshots if product == 2)
+    assert listed[0] == to_key(launch)
+    assert len(listed) == (START + timedelta(days=days) - launch).days
+    assert (2, 20251205, "order", 6, 20251205) in events
+    assert (2, 20251209, "receipt", 6, 20251205) in events
+    assert snapshots[2, to_key(launch)]["quantity_available"] == 2
+
+
+def test_launch_delivery_that_was_ordered_before_the_first_day_is_in_transit(compare):
+    plan = make_plan(START, 9, [1, 2], opening=0, in_transit=5)
+    plan = [row | {"ranged_from_date_key": 20251129 - row["product_key"]} for row in plan]
+    _, _, snapshots, events = compare(make_calendar(START, 9, 9, 4), plan, [])
+    assert (1, 20251128, "receipt", 5, 20251124) in events
+    assert (2, 20251127, "receipt", 5, 20251123) in events
+    assert min(date_key for _, date_key in snapshots) == 20251127
+    assert snapshots[1, 20251128]["quantity_available"] == 5
+
+
+def test_nothing_arrives_without_a_receipt_day(compare):
+    """What was ordered before the first day is still on its way on the last one."""
+    calendar = make_calendar(START, 3, review_period=9, lead_time=7, offset=3)
+    assert not any(day["is_receipt_day"] for day in calendar)
+    plan = make_plan(START, 3, [1], opening=0, in_transit=4, level=0)
+    _, _, snapshots, events = compare(calendar, plan, [])
+    assert events == []
+    assert snapshots[1, to_key(START)]["quantity_in_transit"] == 4
 
 
 def test_unsorted_stream_is_refused(allocation):

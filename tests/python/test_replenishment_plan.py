@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -171,11 +172,30 @@ def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
     for _ in range(replenishment.MOST_FAILURES + 1):
         shelves.review(level[0])
+    launches = replenishment.Launches(day=np.zeros(3, int), units=level[0])
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
     )
     assert (empty == 0).all()
     assert low == pytest.approx(np.full_like(low, 1 / 8))
+
+
+def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
+    """The second product comes on the second day; after the second review the third is empty."""
+    level, demand = np.array([[9, 2, 0]]), np.array([[3e-6, 1e-6, 0]])  # none is sold
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, np.array([9, 0, 0]))
+    launches = replenishment.Launches(
+        day=np.array([0, FIRST_DAY + 1, FIRST_DAY + 2]), units=np.array([0, 2, 0])
+    )
+    for _ in range(replenishment.MOST_FAILURES + 1):
+        shelves.review(np.array([9, 0, 0]))
+    _, empty, low = replenishment.play_months(
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
+    )
+    assert empty[:3].tolist() == [
+        [share] * (replenishment.MOST_FAILURES + 1) for share in [0, 0, 1 / 3]
+    ]
+    assert low[:2, 0].tolist() == pytest.approx([0, 1 / 4])
 
 
 @pytest.mark.parametrize(("days_since_review", "is_due"), [(5, True), (8, False)])
@@ -282,21 +302,29 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
             assert measured[last][failures, product] == available
 
 
-def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0):
+def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_days=()):
     """Planned demand of a long tail of products: 0.03 to 3 units a day at the default level.
 
-    share_withdrawn of the products are sold in the first month only.
+    share_withdrawn of the products are sold in the first month only. launch_days: days after the
+    first one of the last products; the others have long been on sale.
     """
     season = np.repeat(SEASON[: len(months)], products)
     daily = np.tile(np.geomspace(0.03, 3, products), len(months)) * season * level
     is_withdrawn = np.tile(np.arange(products) % 100 < share_withdrawn * 100, len(months))
     daily[is_withdrawn & (np.arange(len(daily)) >= products)] = 0
+    launch_day = np.full(products, FIRST_DAY - 400)
+    launch_day[products - len(launch_days) :] = FIRST_DAY + np.array(launch_days, int)
+    month_start = np.array([f"{m // 100}-{m % 100:02d}" for m in months], "datetime64[M]")
+    month_start = np.append(month_start, month_start[-1] + 1).astype("datetime64[D]").astype(int)
+    days_on_sale = month_start[1:, None] - np.maximum(month_start[:-1, None], launch_day)
+    share_on_sale = np.maximum(days_on_sale / np.diff(month_start)[:, None], 0).ravel()
     return pa.table(
         {
             "product_key": np.tile(np.arange(1, products + 1), len(months)),
             "month_key": np.repeat(months, products),
-            "planned_daily_demand": daily,
+            "planned_daily_demand": daily * share_on_sale,
             "stocking_daily_demand": daily,
+            "launch_day": np.tile(launch_day, len(months)),
         }
     )
 
@@ -359,7 +387,8 @@ def make_lines(rng, location, demand, is_digital):
     """Cart lines of a month at a time that follow the plan: a cart has one line or, online, two."""
     selling = location.selling
     keys = np.unique(demand["product_key"].to_numpy())
-    planned = demand["planned_daily_demand"].to_numpy().reshape(-1, len(keys))
+    planned = demand["stocking_daily_demand"].to_numpy().reshape(-1, len(keys))
+    launch_day = demand["launch_day"].to_numpy()[: len(keys)]
     month_starts = [np.datetime64(f"{m // 100}-{m % 100:02d}", "M") for m in MONTHS]
     next_number = 1
     for n in range(3):
@@ -373,6 +402,7 @@ def make_lines(rng, location, demand, is_digital):
             # Online 68% of carts are abandoned even when nothing is low.
             bought = 0.32 if is_digital else 1.0
             mean = planned[n] * selling.day_index[day] * unevenness / selling.units_per_line
+            mean *= launch_day <= day
             product = rng.permutation(np.repeat(keys, rng.poisson(mean / bought)))
             products.append(product)
             days.append(np.full(len(product), day))
@@ -403,7 +433,10 @@ def make_lines(rng, location, demand, is_digital):
 
 
 def stock_of_days(replenishment, allocation, location, demand, target_rate, seed):
-    """(D, P) units available at the end of each day of the plan, played by int_allocation."""
+    """(D, P) units available at the end of each day of the plan, played by int_allocation.
+
+    -1 before a product is ranged.
+    """
     is_digital = location.selling.share_bought_if_low < 1
     schedule = location.schedule
     rows = replenishment.plan_location(demand, location, target_rate)
@@ -445,7 +478,8 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         lines["location_key"] = location_key.repeat(len(lines["cart_line_id"]))
         played = simulator.play_month(month, month_plan, adjustments, pa.table(lines))
         stock.append(played.stock["quantity_available"])
-    return np.concatenate(stock)
+    ranged_from = allocation.day_numbers(rows["ranged_from_date_key"])[: planned.shape[1]]
+    return np.where(ranged_from <= np.array(days)[:, None], np.concatenate(stock), -1)
 
 
 @pytest.mark.parametrize(
@@ -471,6 +505,64 @@ def test_allocation_meets_the_target(
     # Slow and fast movers alike have stockouts.
     for products in np.array_split(positions, 4):
         assert target_rate / 3 < products.mean() < target_rate * 3
+
+
+@pytest.mark.parametrize("kind", ["store", "warehouse"])
+def test_launches_do_not_move_the_rate(replenishment, allocation, request, kind):
+    """The rate is that of ranged positions, whose launch stock cannot fail."""
+    location = request.getfixturevalue(kind)
+    # Every second product, in slow and fast sellers alike.
+    launch_days = np.where(np.arange(4000) % 2, np.arange(4000) % 140 - 20, -400)
+    demand = make_demand(products=4000, launch_days=launch_days)
+    stock = stock_of_days(replenishment, allocation, location, demand, 0.075, 9)
+    is_ranged = stock >= 0
+    assert 0.7 < is_ranged.mean() < 0.9
+    positions = (stock == 0).sum(axis=0) / np.maximum(is_ranged.sum(axis=0), 1)
+    standard_error = positions.std() / math.sqrt(len(positions))
+    rate = (stock == 0).sum() / is_ranged.sum()
+    assert rate == pytest.approx(0.075, abs=0.002 + 2 * standard_error)
+
+
+def test_plan_of_a_launch(replenishment, store):
+    """One delivery in the two weeks up to the launch; no level, stock or failure before it."""
+    launch_days = [-3, 0, 12, 40, 89, 500]
+    demand = make_demand(products=50, launch_days=launch_days)
+    rows = replenishment.plan_location(demand, store, 0.3).to_pandas()
+    failing = replenishment.plan_location(demand, store, 0.5).to_pandas()
+    for product, launch_day in enumerate(launch_days, start=45):
+        of_product = rows[rows["product_key"] == product].set_index("month_key")
+        dates = pd.to_datetime(of_product["ranged_from_date_key"].unique(), format="%Y%m%d")
+        (ranged_from,) = (dates - pd.Timestamp("1970-01-01")).days
+        assert FIRST_DAY + launch_day - 13 <= ranged_from <= FIRST_DAY + launch_day
+        assert store.days_from_review(ranged_from) == store.schedule.lead_time_days
+        month_end = {m: replenishment.month_days(m)[1] for m in of_product.index}
+        for month, row in of_product.iterrows():
+            is_ordered = ranged_from - store.schedule.lead_time_days < month_end[month]
+            assert (row["order_up_to_level"] > 0) == is_ordered
+        opening = of_product.loc[202510, ["opening_available", "opening_in_transit"]].tolist()
+        level = of_product.loc[202510, "order_up_to_level"]
+        if launch_day >= 0:
+            is_there = ranged_from < FIRST_DAY
+            is_due = not is_there and ranged_from < FIRST_DAY + store.schedule.lead_time_days
+            assert opening == [level * is_there, level * is_due]
+        for row in failing[failing["product_key"] == product].itertuples():
+            for day in row.failed_order_days:
+                assert replenishment.month_days(row.month_key)[0] + day - 1 >= ranged_from
+
+
+@pytest.mark.parametrize("period", [5, 14, 30])
+def test_ranged_from_the_first_receipt_of_two_weeks_or_the_launch(replenishment, store, period):
+    schedule = replace(store.schedule, review_period_days=period, lead_time_days=4)
+    location = replace(store, schedule=schedule, days_since_review=3)
+    launch_day = np.arange(FIRST_DAY - 50, FIRST_DAY + 50)
+    expected = [
+        next(
+            (d for d in range(day - 13, day) if location.days_from_review(d) == 4),
+            day,
+        )
+        for day in launch_day.tolist()
+    ]
+    assert location.ranged_from(launch_day).tolist() == expected
 
 
 def test_stockouts_last_a_day_or_many_weeks(replenishment, allocation, store):
