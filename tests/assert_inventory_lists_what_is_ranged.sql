@@ -1,11 +1,13 @@
 -- A snapshot lists what is ranged: at each location a product has a row on every day from its
 -- launch delivery on, which comes on the first receipt day of the two weeks that end with the
 -- launch, or else on the day of the launch; and none before, when it cannot be out of stock.
+-- Locations without any demand, such as stores at a digital_share of 1, take no part.
 with
 
 locations as (
 
     select * from {{ ref('int_location_demand') }}
+    where average_daily_units > 0
 
 ),
 

@@ -2,7 +2,9 @@ with
 
 locations as (
 
+    -- Who sells nothing, as stores do at a digital_share of 1, has nothing to plan and no stock.
     select * from {{ ref('int_location_demand') }}
+    where average_daily_units > 0
 
 ),
 
