@@ -1,6 +1,6 @@
 -- What the seeds feed to the generator must come out of it again: a calibrated figure lies in its
--- published range. A small world strays too far, and a variable that is no size moves figures on
--- purpose.
+-- published range. A world that is small, or made of few products, locations or customers, strays
+-- too far, and a variable that is no size moves figures on purpose.
 {%- set sizes = [
     'random_seed',
     'start_date',
@@ -37,6 +37,9 @@ cross join full_size
 where
     metrics.origin = 'calibrated'
     and not metrics.is_in_range
+    and {{ var('num_products') }} >= 500
+    and {{ var('num_locations') }} >= 10
+    and {{ var('num_customers') }} >= 1000
     and {{ var('num_products') }} * cast({{ var('num_locations') }} as bigint)
     * {{ var('date_range_days') }} >= full_size.position_days
     and {{ 'false' if moved else 'true' }}

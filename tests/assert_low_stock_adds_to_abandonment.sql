@@ -1,6 +1,7 @@
 -- The effect that users come for: between carts of the same base rate, low stock or exceeded
 -- capacity adds cart_abandonment_increase to the share abandoned and takes as much off the share
--- that comes back. Both hold for every segment and overall, within five standard errors.
+-- that comes back. Both hold for every segment and overall, within five standard errors; a few
+-- carts may all leave or stay by chance, so each group may have five carts more or fewer of each.
 {%- set increase = "cast(" ~ var("cart_abandonment_increase") ~ " as double)" %}
 {%- set recovery_rate = "cast(" ~ var("cart_recovery_rate") ~ " as double)" %}
 with
@@ -119,7 +120,9 @@ compared as (
         sqrt(
             triggered.variance / triggered.rows_counted / triggered.rows_counted
             + untriggered.variance / untriggered.rows_counted / untriggered.rows_counted
-        ) as standard_error
+        ) as standard_error,
+        if(triggered.variance > 0, 5.0D / triggered.rows_counted, 0.0D)
+        + if(untriggered.variance > 0, 5.0D / untriggered.rows_counted, 0.0D) as chance
     from groups as triggered
     inner join groups as untriggered
         on
@@ -132,4 +135,4 @@ compared as (
 
 select *
 from compared
-where abs(measured_increase - expected_increase) > 5 * standard_error + 0.000001
+where abs(measured_increase - expected_increase) > 5 * standard_error + chance + 0.000001

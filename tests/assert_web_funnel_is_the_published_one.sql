@@ -43,11 +43,13 @@ where
     funnel.session_count >= 1000000
     and (
         funnel.add_to_cart_share not between 0.055 and 0.08
-        or funnel.desktop_rate / funnel.mobile_rate not between 1.5 and 2.2
         or landings.bounce_rate not between 0.37 and 0.48
         -- The published conversion belongs to the published abandonment.
         or (
             {{ var('cart_abandonment_base_rate') }} between 0.6 and 0.75
-            and funnel.conversion_rate not between 0.018 and 0.026
+            and (
+                funnel.conversion_rate not between 0.018 and 0.026
+                or funnel.desktop_rate / funnel.mobile_rate not between 1.5 and 2.2
+            )
         )
     )

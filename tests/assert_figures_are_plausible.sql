@@ -1,0 +1,74 @@
+-- Carts have as many lines as fashion orders, the median stockout lasts days to weeks, and most
+-- customers keep their segment. So few rows that chance alone may leave a range are not judged,
+-- nor is what other variables than those of size move on purpose.
+{%- set days = var('date_range_days') | int %}
+{%- set is_ordinary = 0.03 <= var('target_stockout_rate') <= 0.2
+    and 0.05 <= var('demand_intensity') <= 1 %}
+with
+
+carts as (
+
+    select
+        count(*) as row_count,
+        avg(cast(items_count as double)) as measured_value
+    from {{ ref('gold_cart_fact') }}
+
+),
+
+stockouts as (
+
+    select
+        count(*) as row_count,
+        percentile(stockout_duration_days, 0.5) as measured_value
+    from {{ ref('gold_stockout_events') }}
+
+),
+
+customers as (
+
+    select
+        count(distinct customer_id) as row_count,
+        count(distinct customer_id) / cast(count(*) as double) as measured_value
+    from {{ ref('gold_customer_dim') }}
+
+),
+
+figures as (
+
+    select
+        'lines per cart' as figure,
+        *,
+        1.7D as lowest,
+        2.9D as highest,
+        true as is_judged
+    from carts
+
+    union all
+
+    select
+        'median days of a stockout' as figure,
+        *,
+        3.0D as lowest,
+        28.0D as highest,
+        {{ is_ordinary and days >= 28 }} as is_judged
+    from stockouts
+
+    union all
+
+    -- Customers change their segment every few years.
+    select
+        'customers per version' as figure,
+        *,
+        0.5D as lowest,
+        1.0D as highest,
+        {{ days <= 730 }} as is_judged
+    from customers
+
+)
+
+select *
+from figures
+where
+    is_judged
+    and row_count >= 1000
+    and not coalesce(measured_value between lowest and highest, false)
