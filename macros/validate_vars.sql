@@ -94,6 +94,16 @@
                 ~ " cart_abandonment_base_rate (" ~ base ~ ")"
             ) %}
         {% endif %}
+        {# forecast_id is an int that counts weeks, locations and products. #}
+        {% set locations, days = values["num_locations"], values["date_range_days"] %}
+        {% set most = 2147483647 // (locations * ((days + 33) // 7 + 1)) %}
+        {% if values["num_products"] > most %}
+            {% do problems.append(
+                "num_products: got " ~ values["num_products"] ~ ", allowed: at most " ~ most
+                ~ " together with num_locations (" ~ locations ~ ") and date_range_days ("
+                ~ days ~ ")"
+            ) %}
+        {% endif %}
     {% endif %}
     {% do return(problems) %}
 {% endmacro %}

@@ -60,6 +60,7 @@ PREFERENCE_NUMBER = {preference: number for number, preference in enumerate(PREF
 # calls of NumPy, fewer stay in the cache of a core.
 BATCH_SIZE = 50_000
 DAYS_OF_MONTH = 31
+LINES_OF_A_DAY = 1_000_000  # ids have room for so many lines of a location and day
 
 PRODUCT_COLUMNS = ("product_key", "base_price", "return_rate_index", "launch_day", "last_day")
 
@@ -698,12 +699,20 @@ def generate(tables, average_daily_units, group, customers, assortment, shape):
 
 
 def output(month, carts, lines, group, customers, shape):
-    """Table of OUTPUT_SCHEMA from the carts and lines of a month."""
+    """Table of OUTPUT_SCHEMA from the carts and lines of a month.
+
+    Raises ValueError when a location has more lines on a day than ids have room for.
+    """
     cart, block, product = lines.cart, lines.block, lines.product
+    if len(block) and (most := np.bincount(block).max()) > LINES_OF_A_DAY:
+        raise ValueError(
+            f"a location has {most:,} cart lines on a day, but ids have room for"
+            f" {LINES_OF_A_DAY:,}: lower demand_intensity or num_products"
+        )
     day = month.block_day[block]
     location_key = month.location_key[month.block_location].astype(np.int32)
     date_key = month.date_keys[month.block_day].astype(np.int32)
-    block_id = (date_key.astype(np.int64) * 10_000 + location_key) * 1_000_000
+    block_id = (date_key.astype(np.int64) * 10_000 + location_key) * LINES_OF_A_DAY
     blocks = np.arange(len(block_id))
     cart_number = block_id[carts.block] + np.arange(len(carts.block))
     cart_number -= np.searchsorted(carts.block, blocks)[carts.block]

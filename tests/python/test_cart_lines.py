@@ -244,6 +244,16 @@ def test_share_returned_is_the_rate_of_the_month(demand, customers, shape, rate)
     assert lines["return_lag_days"].notna().mean() == pytest.approx(rate, abs=0.004)
 
 
+def test_more_lines_than_ids_have_room_for_are_refused(demand, customers, shape, monkeypatch):
+    lines = generate(demand, customers, shape, units=500.0)
+    most = int(lines.groupby("date_key").size().max())
+    monkeypatch.setattr(demand, "LINES_OF_A_DAY", most)
+    generate(demand, customers, shape, units=500.0)
+    monkeypatch.setattr(demand, "LINES_OF_A_DAY", most - 1)
+    with pytest.raises(ValueError, match=f"{most:,} cart lines on a day"):
+        generate(demand, customers, shape, units=500.0)
+
+
 def test_return_rate_holds_over_the_lines_sold_in_stores_and_online(demand, shape):
     rates = pd.DataFrame({"channel_group": ["store", "digital"], "return_rate_index": [0.5, 2.0]})
     planned = pd.DataFrame(

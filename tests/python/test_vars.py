@@ -114,6 +114,7 @@ RIGHT = [
     "start_date: '2000-02-29'",
     "cart_abandonment_base_rate: 0\ncart_abandonment_increase: 1",
     "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.3",
+    "num_products: 143165\nnum_locations: 1000\ndate_range_days: 70",
     "'dbt_date:time_zone': Europe/Berlin",
 ]
 
@@ -123,6 +124,11 @@ SPECIAL = [
         "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.31",
         "cart_abandonment_increase: got 0.31, allowed: at most 1 together with"
         " cart_abandonment_base_rate (0.7)",
+    ),
+    (
+        "num_products: 143166\nnum_locations: 1000\ndate_range_days: 70",
+        "num_products: got 143166, allowed: at most 143165 together with num_locations (1000)"
+        " and date_range_days (70)",
     ),
     (
         "num_product: 1",
