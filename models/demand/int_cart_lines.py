@@ -385,7 +385,7 @@ def members_by_location(location, preferred_category):
     """Dict of location_key -> its customers sorted by preferred category; of arrays (N,)."""
     order = np.lexsort((preferred_category, location)).astype(np.int32)
     keys, starts = np.unique(location[order], return_index=True)
-    return dict(zip(keys.tolist(), np.split(order, starts[1:]), strict=True))
+    return dict(zip(keys.tolist(), np.split(order, starts)[1:], strict=True))
 
 
 def customers_at(customers, location_key, is_digital, first_day):

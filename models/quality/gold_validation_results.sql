@@ -114,7 +114,7 @@ stock_with_margin as (
             rules.target_stockout_rate
             * (1 - rules.target_stockout_rate)
             * {{ var('date_range_days') }}
-            / stock.position_days
+            / nullif(stock.position_days, 0)
         ) as margin
     from stock
     cross join rules
@@ -435,7 +435,7 @@ measured as (
     select
         '5a' as validation_id,
         'Stockout rate' as validation_name,
-        stock.stockout_days / cast(stock.position_days as double) as measured_value,
+        stock.stockout_days / cast(nullif(stock.position_days, 0) as double) as measured_value,
         if(
             stock.is_target_promised,
             greatest(stock.target_stockout_rate - stock.margin, 0.0D),

@@ -1189,8 +1189,9 @@ final as (
         rounded.detail,
         {{ audit_columns() }}
     from ranges
-    -- A figure on one side only breaks the constraints of the table.
-    full outer join rounded on ranges.metric_id = rounded.metric_id
+    -- A figure on one side only breaks the constraints of the table; with --empty there are none.
+    {{ "left" if flags.EMPTY else "full outer" }} join rounded
+        on ranges.metric_id = rounded.metric_id
 
 )
 

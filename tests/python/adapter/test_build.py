@@ -176,3 +176,42 @@ def test_view_follows_changed_columns(project):
     project.build("--select", "m")
     shown = project.run("show", "--select", "v")
     assert shown["v"].agate_table.column_names == ("renamed", "more")
+
+
+def test_clone_reads_the_tables_of_a_state_until_they_are_built(project):
+    project.write(
+        {"models/m.sql": "select 1 as n", "models/on_it.sql": "select * from {{ ref('m') }}"}
+    )
+    project.build()
+    (project.folder / "target").rename(project.folder / "state")
+    clone = ("clone", "--target", "other", "--state", str(project.folder / "state"))
+    for again in ([], [], ["--full-refresh"]):
+        assert {r.status for r in project.run(*clone, *again).values()} == {"success"}
+    shown = project.run("show", "--target", "other", "--inline", "select * from other.on_it")
+    assert [list(row) for row in shown["inline_query"].agate_table.rows] == [[1]]
+
+    project.write({"models/on_it.sql": "select n + 1 as n from {{ ref('m') }}"})
+    project.build("--target", "other", "--select", "on_it")
+    assert project.rows("on_it", "other") == [{"n": 2}]
+    assert project.rows("on_it") == [{"n": 1}]
+
+
+def test_retry_builds_what_failed_and_what_was_skipped(project):
+    settings = (project.folder / "dbt_project.yml").read_text()
+    project.write(
+        {
+            "dbt_project.yml": settings + "on-run-start: [select 1]\non-run-end: [select 2]\n",
+            "models/first.sql": "select 1 as n",
+            "models/second.sql": "select n / no_such_column as n from {{ ref('first') }}",
+            "models/third.sql": "select n + 1 as n from {{ ref('second') }}",
+        }
+    )
+    statuses = {name: str(r.status) for name, r in project.run("build").items()}
+    assert (statuses["second"], statuses["third"]) == ("error", "skipped")
+
+    project.write({"models/second.sql": "select n + 1 as n from {{ ref('first') }}"})
+    retried = {name: str(r.status) for name, r in project.run("retry").items()}
+    assert {"second", "third"} <= set(retried)
+    assert "first" not in retried
+    assert set(retried.values()) == {"success"}
+    assert project.rows("third") == [{"n": 3}]
