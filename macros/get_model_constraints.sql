@@ -1,16 +1,11 @@
 {#
-    The constraints of a table with a name each, as dbt-databricks adds them: <table>_pk and
-    <table>_<column>_fk. It would take a hash, and warn, where the properties give no name.
+    The constraints that dbt-databricks adds to a table. No foreign keys with --defer: they could
+    refer to a table of the state, and that needs its owner's rights.
 #}
 {% macro get_model_constraints(model) %}
-    {%- set named = [] -%}
-    {%- for constraint in model.get("constraints", []) -%}
-        {%- if constraint.type == "primary_key" -%}
-            {%- set name = model.alias ~ "_pk" -%}
-        {%- else -%}
-            {%- set name = model.alias ~ "_" ~ constraint.columns | join("_") ~ "_fk" -%}
-        {%- endif -%}
-        {%- do named.append(dict(constraint, name=constraint.name or name)) -%}
-    {%- endfor -%}
-    {{ return(named) }}
+    {%- set constraints = model.get("constraints", []) -%}
+    {%- if invocation_args_dict.get("defer") -%}
+        {%- set constraints = constraints | rejectattr("type", "equalto", "foreign_key") | list -%}
+    {%- endif -%}
+    {{ return(constraints) }}
 {% endmacro %}

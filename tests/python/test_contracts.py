@@ -82,6 +82,9 @@ def test_keys_agree_with_the_contract(manifest, table):
         for key in keys["foreign_key"]
     }
     assert declared == CONTRACTS[table].get("foreign_keys", {})
+    for constraint in model["constraints"]:
+        kind = "pk" if constraint["type"] == "primary_key" else f"{constraint['columns'][0]}_fk"
+        assert constraint["name"] == f"{table}_{kind}"
 
 
 def keys_under_test(manifest: dict, table: str) -> tuple[list[list[str]], set[str]]:

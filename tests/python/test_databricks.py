@@ -46,6 +46,19 @@ COUNTED = """
 def model(dbt, session):
     return session.range(3)
 """
+KEYS = """
+models:
+  - name: parent
+    config: {contract: {enforced: true}}
+    constraints: [{type: primary_key, name: parent_pk, columns: [id]}]
+    columns: [{name: id, data_type: int, constraints: [{type: not_null}]}]
+  - name: child
+    config: {contract: {enforced: true}}
+    constraints:
+      - {type: primary_key, name: child_pk, columns: [id]}
+      - {type: foreign_key, name: child_fk, columns: [id], to: ref('parent'), to_columns: [id]}
+    columns: [{name: id, data_type: int, constraints: [{type: not_null}]}]
+"""
 
 # What dbt-databricks, not the project, writes and the parsers do not know: Databricks has more than
 # Apache Spark, and sqlglot passes some of it on unread.
@@ -173,6 +186,13 @@ def test_published_tables_in_the_catalog(built, manifest, table):
     assert made.tags == {"project": "stocktrue", "layer": model["fqn"][1]}
 
 
+def test_columns_of_private_models_have_no_comments(built):
+    """Each comment is a statement of its own, and nobody else reads these tables."""
+    private = [t for (_, name), t in built.workspace.tables.items() if name.startswith("int_")]
+    assert len(private) > 20
+    assert all(table.comment and not table.column_comments for table in private)
+
+
 def test_large_tables_are_clustered_and_optimized(built):
     clustered = {n: t.cluster_by for (_, n), t in built.workspace.tables.items() if t.cluster_by}
     assert {"gold_inventory_fact", "gold_sales_fact", "gold_customer_event_fact"} < set(clustered)
@@ -191,14 +211,20 @@ def test_python_models_run_as_serverless_notebooks(built, notebooks):
         assert "new_cluster" not in task
 
 
-def test_python_models_run_on_a_job_cluster(stub, tmp_path):
-    """By the project's own file, on a model that is parsed sooner than the project.
+@pytest.fixture(scope="module")
+def small_site(stub, tmp_path_factory):
+    """Return a stand-in with models that are parsed sooner than the project, by its own file.
 
-    This run signs in with a token, the others by OAuth as a service principal.
+    First all of them are built, then one in another schema with --defer. These runs sign in with
+    a token, the others by OAuth as a service principal.
     """
-    project = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("small")
+    project = folder / "project"
     shutil.copytree(stub, project)
     (project / "models" / "counted.py").write_text(COUNTED)
+    (project / "models" / "parent.sql").write_text("select 1 as id")
+    (project / "models" / "child.sql").write_text("select id from {{ ref('parent') }}")
+    (project / "models" / "keys.yml").write_text(KEYS)
     env = {
         "DATABRICKS_TOKEN": server.ACCESS_TOKEN,
         "DATABRICKS_CLIENT_ID": "",
@@ -207,23 +233,39 @@ def test_python_models_run_on_a_job_cluster(stub, tmp_path):
         "STOCKTRUE_NODE_TYPE": "large",
         "STOCKTRUE_WORKERS": "5",
     }
-    with stand_in(tmp_path) as site:
-        run = run_dbt(
-            "run",
-            project=project,
-            target=tmp_path / "target",
-            engine="databricks",
-            profiles=site.profiles,
-            env={**site.env, **env},
-        )
-    assert run.returncode == 0, run.output
-    (request,) = [each.request for each in site.workspace.runs]
+    with stand_in(folder) as site:
+        for schema, target, *options in (
+            (SCHEMA, "state"),
+            ("other", "target", "--select", "child", "--defer", "--state", folder / "state"),
+        ):
+            run = run_dbt(
+                *("run", *options),
+                project=project,
+                target=folder / target,
+                engine="databricks",
+                profiles=site.profiles,
+                env={**site.env, **env, "STOCKTRUE_SCHEMA": schema},
+            )
+            assert run.returncode == 0, run.output
+    return site
+
+
+def test_python_models_run_on_a_job_cluster(small_site):
+    (request,) = [each.request for each in small_site.workspace.runs]
     (task,) = request["tasks"]
     cluster = task["new_cluster"]
     assert (cluster["node_type_id"], cluster["num_workers"]) == ("large", 5)
     assert int(cluster["spark_version"].split(".")[0]) >= 17
     assert "environment_key" not in task
     assert "environments" not in request
+
+
+def test_deferred_tables_refer_to_nobody_elses(small_site):
+    """A foreign key on a table of the state needs the rights of that table's owner."""
+    own, deferred = (small_site.workspace.tables[schema, "child"] for schema in (SCHEMA, "other"))
+    assert own.foreign_keys == {("id",): ("parent", ("id",))}
+    assert deferred.foreign_keys == {}
+    assert deferred.primary_key == own.primary_key == ("id",)
 
 
 def test_report_is_drawn_from_its_tables(built, tmp_path):
