@@ -108,6 +108,7 @@ def stand_in(folder: Path) -> Iterator[Site]:
             "STOCKTRUE_SCHEMA": SCHEMA,
         }
         yield Site(workspace, folder, env, folder)
+    warehouse.session.stop()  # else it stays PySpark's default in this process
     engine.stop()
 
 

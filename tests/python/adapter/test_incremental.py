@@ -1,6 +1,9 @@
 """Incremental models: second runs, changed columns, full refresh, and what is refused."""
 
+from types import SimpleNamespace
+
 import pytest
+from pyspark.sql.connect.session import SparkSession
 
 SQL = """
     {{ config(materialized='incremental') }}
@@ -58,7 +61,10 @@ def test_merge(project):
 
 
 @pytest.mark.parametrize("key", ["", "unique_key: id,"])
-def test_changed_columns(project, key):
+def test_changed_columns(project, key, monkeypatch):
+    # What PySpark falls back to: the first session of the process, here of an engine that ended.
+    monkeypatch.setattr(SparkSession, "_default_session", SimpleNamespace())
+
     def configure(change):
         config = f"{{{key} on_schema_change: {change}}}"
         project.write({"models/m.yml": f"models: [{{name: m, config: {config}}}]"})

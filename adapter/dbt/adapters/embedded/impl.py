@@ -258,7 +258,9 @@ class EmbeddedAdapter(SparkAdapter):
     @available.parse_none
     def add_columns(self, relation: BaseRelation, columns: list[SparkColumn]) -> None:
         """Adds nullable columns to an existing table."""
-        schema = StructType.fromDDL(", ".join(f"{c.quoted} {c.dtype}" for c in columns))
+        # StructType.fromDDL would ask the first session of the process; its engine may have ended.
+        nulls = ", ".join(f"cast(null as {c.dtype}) as {c.quoted}" for c in columns)
+        schema = self.warehouse.session.sql(f"select {nulls}").schema
         self.warehouse.add_columns(relation.schema, relation.identifier, schema)
 
     def valid_incremental_strategies(self) -> list[str]:
