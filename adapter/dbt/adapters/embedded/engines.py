@@ -1,15 +1,14 @@
 """Starts the engine inside this process and hands back a session with fixed settings."""
 
-import atexit
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.embedded.scratch import scratch_folder
 from dbt_common.exceptions import DbtRuntimeError
 
 ENGINES = ("sail", "spark")
@@ -69,12 +68,12 @@ def _start_spark() -> Any:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.sql import SparkSession
 
-    scratch = Path(tempfile.mkdtemp(prefix="dbt-spark-"))
-    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    scratch = scratch_folder()
     logging = scratch / "log4j2.properties"
     logging.write_text(QUIET_LOGGING)
     settings = {
         "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch),
         "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
         "spark.driver.extraJavaOptions": (
             f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"

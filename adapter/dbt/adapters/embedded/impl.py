@@ -17,6 +17,7 @@ from dbt.adapters.embedded.connections import EmbeddedConnectionManager
 from dbt.adapters.embedded.frames import align, conform, spark_frame
 from dbt.adapters.embedded.progress import heartbeat
 from dbt.adapters.embedded.python_models import run_python_model, source_path
+from dbt.adapters.embedded.scratch import scratch_folder
 from dbt.adapters.embedded.seeds import read_seed
 from dbt.adapters.embedded.warehouse import Warehouse
 from dbt.adapters.spark.column import SparkColumn
@@ -276,7 +277,7 @@ class EmbeddedAdapter(SparkAdapter):
         def write_model(result: Any, schema: str, identifier: str, temporary: bool) -> None:
             nonlocal status
             relation = self.Relation.create(schema=schema, identifier=identifier)
-            scratch = tempfile.TemporaryDirectory(prefix="dbt-python-model-")
+            scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
             frame = spark_frame(self.warehouse.session, result, parsed_model["name"], scratch.name)
             frame = conform(frame, parsed_model, relation.render())
             if temporary:

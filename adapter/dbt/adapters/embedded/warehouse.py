@@ -1,8 +1,6 @@
 """The warehouse folder as a catalog: `<warehouse>/<schema>/<table>/` and `<view>.view.sql`."""
 
-import atexit
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.embedded.scratch import PLAIN, scratch_folder
 from dbt.adapters.embedded.storage import DeltaStorage, ParquetStorage
 from dbt.adapters.events.logging import AdapterLogger
 
@@ -30,12 +29,11 @@ def plain_path(folder: Path) -> Path:
     Sail writes a Delta table whose path has a blank, a `%` or a letter outside ASCII to
     another folder (`a%20b`), so such a path is replaced with one that has none.
     """
-    if re.fullmatch(r"[\w.,:=@+/\\-]*", str(folder), re.ASCII):
+    if PLAIN.fullmatch(str(folder)):
         return folder
-    links = Path(tempfile.mkdtemp(prefix="dbt-warehouse-"))
-    atexit.register(shutil.rmtree, links, ignore_errors=True)
-    (links / "warehouse").symlink_to(folder, target_is_directory=True)
-    return links / "warehouse"
+    link = Path(tempfile.mkdtemp(dir=scratch_folder())) / "warehouse"
+    link.symlink_to(folder, target_is_directory=True)
+    return link
 
 
 class Warehouse:
