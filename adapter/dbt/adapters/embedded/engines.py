@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.embedded import listener
 from dbt.adapters.embedded.scratch import scratch_folder
 from dbt_common.exceptions import DbtRuntimeError
 
@@ -45,13 +46,21 @@ def _start_sail() -> Any:
     # Sail's allocator: fewer page faults, a third less system time on large joins.
     os.environ.setdefault("MIMALLOC_ALLOW_LARGE_OS_PAGES", "1")
     from pysail.spark import SparkConnectServer
-    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client import ChannelBuilder, DefaultChannelBuilder
+    from pyspark.sql.connect.session import SparkSession
+
+    class SharedChannel(DefaultChannelBuilder):
+        def toChannel(self) -> Any:  # noqa: N802
+            return _sail_server.channel
 
     if _sail_server is None or not _sail_server.running:
         _sail_server = SparkConnectServer(ip="127.0.0.1", port=0)
         _sail_server.start(background=True)
+        _, port = _sail_server.listening_address
+        _sail_server.channel = listener.connect(port, ChannelBuilder.GRPC_DEFAULT_OPTIONS)
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as the builder of pyspark.sql does
     address, port = _sail_server.listening_address
-    session = SparkSession.builder.remote(f"sc://{address}:{port}").create()
+    session = SparkSession.builder.channelBuilder(SharedChannel(f"sc://{address}:{port}")).create()
     # Inside one process no connection breaks: each statement saves the requests that allow for it.
     session.client.disable_reattachable_execute()
     return session
@@ -72,6 +81,7 @@ def _start_spark() -> Any:
     logging = scratch / "log4j2.properties"
     logging.write_text(QUIET_LOGGING)
     settings = {
+        "spark.authenticate": "true",  # else any user of this machine may talk to its ports
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(scratch),
         "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
