@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dbt.adapters.embedded import listener
+from dbt.adapters.embedded import interrupts, listener
 from dbt.adapters.embedded.scratch import scratch_folder
 from dbt_common.exceptions import DbtRuntimeError
 
@@ -32,9 +32,10 @@ _sail_server: Any = None
 
 def start_engine(engine: str) -> Any:
     """Returns a PySpark session of `engine` (one of `ENGINES`), time zone UTC, ANSI on."""
-    session = _start_sail() if engine == "sail" else _start_spark()
-    for name, value in SESSION_SETTINGS.items():
-        session.conf.set(name, value)
+    with interrupts.kept_handlers():
+        session = _start_sail() if engine == "sail" else _start_spark()
+        for name, value in SESSION_SETTINGS.items():
+            session.conf.set(name, value)
     return session
 
 
@@ -97,7 +98,9 @@ def _start_spark() -> Any:
         "spark.ui.showConsoleProgress": "false",
     }
     builder = SparkSession.builder.appName("dbt").master("local[*]")
-    return builder.config(map=settings).getOrCreate()
+    session = builder.config(map=settings).getOrCreate()
+    interrupts.end_with(session.sparkContext._gateway.proc.kill)
+    return session
 
 
 def check_java() -> None:

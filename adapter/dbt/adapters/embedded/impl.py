@@ -15,6 +15,7 @@ from dbt.adapters.contracts.connection import AdapterResponse
 from dbt.adapters.contracts.relation import RelationConfig, RelationType
 from dbt.adapters.embedded.connections import EmbeddedConnectionManager
 from dbt.adapters.embedded.frames import align, conform, spark_frame
+from dbt.adapters.embedded.interrupts import end_on_signals
 from dbt.adapters.embedded.progress import heartbeat
 from dbt.adapters.embedded.python_models import run_python_model, source_path
 from dbt.adapters.embedded.scratch import scratch_folder
@@ -52,6 +53,7 @@ class EmbeddedAdapter(SparkAdapter):
     def __init__(self, config: Any, mp_context: Any) -> None:
         super().__init__(config, mp_context)
         self._scratch: dict[str, tempfile.TemporaryDirectory] = {}
+        end_on_signals()
 
     @property
     def warehouse(self) -> Warehouse:

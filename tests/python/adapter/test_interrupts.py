@@ -1,0 +1,112 @@
+"""Ctrl-C and SIGTERM end a command; dbt retry goes on with it."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+PYTHON = """
+    import numpy as np
+
+
+    def model(dbt, session):
+        dbt.ref("first")
+
+        def work(batches):
+            print("model begun", flush=True)
+            while True:
+                np.sort(np.random.random(1_000_000))
+            yield from batches
+
+        return session.range(3).mapInArrow(work, "id bigint")
+    """
+# A nested loop, which takes no memory.
+SQL = """
+    -- depends_on: {{ ref('first') }}
+    select sum(a.id % 7 * b.id) as id from range(10000000) as a cross join range(1000000) as b
+    """
+QUICK = {
+    "slow.py": "def model(dbt, session):\n    return session.range(3)\n",
+    "slow.sql": "select 3 as id",
+}
+
+
+@pytest.mark.parametrize(
+    ("number", "model", "text", "to_group"),
+    [
+        (signal.SIGINT, "slow.py", PYTHON, True),
+        (signal.SIGTERM, "slow.sql", SQL, False),
+    ],
+    ids=["ctrl-c-in-python", "sigterm-in-sql"],
+)
+def test_signal_ends_a_build(project, number, model, text, to_group):
+    temporary = project.folder / "tmp"
+    temporary.mkdir()
+    project.write(
+        {
+            "models/first.sql": "select 1 as id",
+            f"models/{model}": text,
+            "models/last.sql": "select * from {{ ref('slow') }}",
+        }
+    )
+    builder = subprocess.Popen(
+        project.command("build"),
+        cwd=project.folder,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        # What starts the tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        lines = begun(builder, model)
+        (os.killpg if to_group else os.kill)(builder.pid, number)
+        lines += builder.communicate(timeout=60)[0].splitlines()
+        # Its output has ended, so nobody of the group holds it any more.
+    finally:
+        if builder.poll() is None:
+            os.killpg(builder.pid, signal.SIGKILL)
+
+    assert builder.returncode == 128 + number
+    assert lines[-1] == f"stopped by {number.name}; dbt retry goes on from here"
+    assert not [line for line in lines if "Traceback" in line or "Error" in line]
+    assert statuses(project) == {"first": "success", "slow": "skipped", "last": "skipped"}
+    assert not list(temporary.iterdir())
+
+    project.write({f"models/{model}": QUICK[model]})
+    assert set(project.run("retry")) == {"slow", "last"}
+    assert project.rows("last")
+
+
+def begun(builder: subprocess.Popen, model: str) -> list[str]:
+    """Waits until the slow model runs, which is after `first`; returns the lines until then."""
+    wanted = "model begun" if model.endswith(".py") else "START sql table model main.slow"
+    lines = []
+    for line in builder.stdout:
+        lines.append(line.rstrip())
+        if wanted in line:
+            return lines
+    raise AssertionError("\n".join(lines))
+
+
+def statuses(project) -> dict[str, str]:
+    results = json.loads((project.folder / "target/run_results.json").read_text())["results"]
+    return {result["unique_id"].split(".")[-1]: result["status"] for result in results}
+
+
+def test_program_that_calls_dbt_keeps_its_handlers(project):
+    def handler(*_):
+        raise AssertionError
+
+    project.write({"models/m.sql": "select 1 as id"})
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        project.build()
+        assert signal.getsignal(signal.SIGTERM) is handler
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
