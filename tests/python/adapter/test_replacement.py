@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from deltalake import DeltaTable
 from support import read_delta
 
@@ -25,6 +26,31 @@ SLOW = """
 
         return session.range(3_000_000).mapInArrow(slow, "id bigint")
     """
+
+
+# Waits in the build of p0 until the test says go.
+WAITING = """
+    import time
+    from pathlib import Path
+
+
+    def model(dbt, session):
+        mark = dbt.config.get("mark")
+        rows = dbt.ref("m").filter(f"mark = '{mark}'")
+        if mark == "p0":
+            Path("started").touch()
+            while not Path("go").exists():
+                time.sleep(0.05)
+        return rows
+    """
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(1200):  # the machine may be busy
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {path}")
 
 
 def data_files(folder: Path) -> set[str]:
@@ -67,14 +93,10 @@ def test_killed_builds(project):
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        for _ in range(1200):  # the machine may be busy
-            if started.exists():
-                break
-            time.sleep(0.1)
+        wait_for(started)
         time.sleep(0.3)
         os.killpg(builder.pid, signal.SIGKILL)
         builder.wait()
-        assert started.exists()
         if present:
             assert len(project.rows("m")) == 10
             (folder / "part-left-by-a-killed-build.parquet").write_bytes(b"half")
@@ -90,19 +112,40 @@ def test_killed_builds(project):
 
 
 def test_two_processes(project):
-    """A second process waits for the first and both leave a whole table."""
-    project.write({"models/m.sql": MODEL, "models/n.sql": "select * from {{ ref('m') }}"})
-    builders = [
-        subprocess.Popen(
-            project.command("build", "--vars", f"mark: p{n}", "--target-path", f"target{n}"),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(2)
-    ]
-    outputs = [builder.communicate()[0] for builder in builders]
-    assert [builder.returncode for builder in builders] == [0, 0], outputs
-    assert len(project.rows("m")) == len(project.rows("n")) == 1000
+    """A second build of a schema stops at once; readers and other schemas go on."""
+    project.write(
+        {
+            "models/m.sql": MODEL,
+            "models/n.py": WAITING,
+            "models/n.yml": "models: [{name: n, config: {mark: \"{{ var('mark') }}\"}}]",
+        }
+    )
+    first = subprocess.Popen(
+        project.command("build", "--vars", "mark: p0", "--target-path", "first"),
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(project.folder / "started")
+        with pytest.raises(Exception, match=f"process {first.pid} on .* since 20") as refused:
+            project.run("build", "--vars", "mark: p1")
+        assert "\n" not in refused.value.msg
+        with pytest.raises(Exception, match=f"process {first.pid} "):
+            project.run("run", "--vars", "mark: p1", "--select", "m")
+        assert [r["mark"] for r in project.rows("m")] == ["p0"] * 1000
+        inline = ("--inline", "select mark from main.m")
+        (shown,) = project.run("show", "--vars", "mark: p1", *inline).values()
+        assert shown.agate_table.rows[0]["mark"] == "p0"
+        project.build("--vars", "mark: p2", "--select", "m", "--target", "other")
+    finally:
+        (project.folder / "go").touch()
+        output = first.communicate()[0]
+    assert first.returncode == 0, output
+    assert {row["mark"] for table in ("m", "n") for row in project.rows(table)} == {"p0"}
+    assert {row["mark"] for row in project.rows("m", "other")} == {"p2"}
+    project.build("--vars", "mark: p3", "--select", "m")
+    assert project.rows("m")[0]["mark"] == "p3"
 
 
 def test_warehouse_removed_between_builds(project):

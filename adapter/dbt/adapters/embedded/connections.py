@@ -139,6 +139,12 @@ class EmbeddedConnectionManager(SparkConnectionManager):
                 cls._warehouses[key] = warehouse
             return cls._warehouses[key]
 
+    def cleanup_all(self) -> None:
+        """Ends a command, by whose end other processes may build what it has built."""
+        super().cleanup_all()
+        for warehouse in self._warehouses.values():
+            warehouse.locks.release()
+
     @contextmanager
     def exception_handler(self, sql: str) -> Iterator[None]:
         """Turns an engine's error into dbt's, without the stack of the Java process."""

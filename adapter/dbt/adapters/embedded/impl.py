@@ -62,7 +62,11 @@ class EmbeddedAdapter(SparkAdapter):
     # Schemas and relations come from the folder, not from SQL
 
     def list_schemas(self, database: str) -> list[str]:
-        return self.warehouse.schemas()
+        """None: so dbt calls `create_schema` for all that a command is to write, which locks them.
+
+        It asks for nothing else, and only commands that build ask.
+        """
+        return []
 
     def check_schema_exists(self, database: str, schema: str) -> bool:
         return schema in self.warehouse.schemas()

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dbt.adapters.embedded.locks import SchemaLocks
 from dbt.adapters.embedded.scratch import PLAIN, scratch_folder
 from dbt.adapters.embedded.storage import DeltaStorage, ParquetStorage
 from dbt.adapters.events.logging import AdapterLogger
@@ -43,6 +44,7 @@ class Warehouse:
         self.session = session
         self.engine = engine
         self.root = plain_path(root) if engine == "sail" else root
+        self.locks = SchemaLocks(root / ".locks")
         self.storage = DeltaStorage() if engine == "sail" else ParquetStorage()
         self._attached: set[tuple[str, str]] = set()
         self._lock = threading.RLock()
@@ -138,25 +140,23 @@ class Warehouse:
 
     @contextmanager
     def _writing(self, schema: str, name: str) -> Iterator[Path]:
-        """Locks one table against other processes; leaves no unused files behind."""
+        """Gives the folder of a table to change; leaves no unused files behind."""
+        self.locks.take(schema)
         folder = self.folder(schema, name)
-        lock = self.root / ".locks" / f"{schema}.{name}"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("a") as handle:
-            _lock_file(handle)
-            if folder.exists() and not self.storage.exists(folder):
-                shutil.rmtree(folder)  # what a killed first build left
-            try:
-                yield folder
-            finally:
-                if self.storage.exists(folder):
-                    self.storage.remove_old_files(folder)
-                else:
-                    shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists() and not self.storage.exists(folder):
+            shutil.rmtree(folder)  # what a killed first build left
+        try:
+            yield folder
+        finally:
+            if self.storage.exists(folder):
+                self.storage.remove_old_files(folder)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def create_schema(self, schema: str) -> None:
-        """Makes the folder of a schema and attaches what it holds."""
-        (self.root.resolve() / schema).mkdir(parents=True, exist_ok=True)
+        """Makes the folder of a schema, keeps other writers out and attaches what it holds."""
+        self.locks.take(schema)
+        (self.root.resolve() / schema).mkdir(exist_ok=True)
         self.attach(schema)
 
     def replace_table(self, frame: Any, schema: str, name: str) -> int:
@@ -196,6 +196,7 @@ class Warehouse:
     def create_view(self, schema: str, name: str, sql: str) -> None:
         """Creates or replaces a view and keeps its text for later processes."""
         view, path = quote(schema, name), self.view_file(schema, name)
+        self.locks.take(schema)
         was_table = self.relations(schema).get(name) == "table"
         with self._lock:
             self.session.sql(f"create schema if not exists {quote(schema)}")
@@ -216,6 +217,7 @@ class Warehouse:
 
     def drop(self, schema: str, name: str) -> None:
         """Removes a table or view from the engine and from the folder."""
+        self.locks.take(schema)
         with self._lock:
             kind = self.relations(schema).get(name, "table")
             self.session.sql(f"drop {kind} if exists {quote(schema, name)}")
@@ -224,16 +226,8 @@ class Warehouse:
             self._attached.discard((schema, name))
 
     def drop_schema(self, schema: str) -> None:
+        self.locks.take(schema)
         with self._lock:
             self.session.sql(f"drop schema if exists {quote(schema)} cascade")
             shutil.rmtree(self.root / schema, ignore_errors=True)
             self._attached = {entry for entry in self._attached if entry[0] != schema}
-
-
-def _lock_file(handle: Any) -> None:
-    """Waits for an exclusive lock that ends with the handle or the process."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: one process at a time is the caller's care
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX)
