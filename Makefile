@@ -7,6 +7,7 @@ FORMAT ?= table
 STATE ?= target/state
 PYTHON ?=
 NAME ?= scenario
+SOAK ?= --kills 100 --interrupts 20 --pairs 10 --disk 1 --worlds 200
 export PRESET VARS PYTHON
 # Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,7 +21,8 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build slim validate report scenario fingerprint test unit bench lint docs clean
+.PHONY: help setup tools engines build slim validate report scenario fingerprint test unit bench soak
+.PHONY: lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -31,6 +33,7 @@ help: ## Show this list
 	@echo '  STATE=folder                     where build saves its state, slim reads it'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10 to 3.13)'
 	@echo '  NAME=scenario                    of scenario: its schema is <schema>_<name>'
+	@echo '  SOAK="--kills 5 --pairs 2"       of soak: how many of each fault (default: all)'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
@@ -82,6 +85,9 @@ unit: engines ## Run the Python tests that need no tables
 
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
+
+soak: setup ## Kill, interrupt and crowd tiny builds, and check that nothing is lost (hours)
+	@.venv/bin/python scripts/soak.py $(SOAK)
 
 lint: tools ## Check the style of Python and SQL
 	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise

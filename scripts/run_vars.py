@@ -7,12 +7,15 @@ Both come from the environment: PRESET names a file in presets/, VARS is text su
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
+import jinja2
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ROOT / "presets"
+SPEC = ROOT / "macros" / "validate_vars.sql"
 
 
 class TextDateLoader(yaml.SafeLoader):
@@ -65,6 +68,18 @@ def merged_vars() -> dict:
 def project_vars() -> dict:
     """Return the variables of dbt_project.yml."""
     return load((ROOT / "dbt_project.yml").read_text())["vars"]
+
+
+@cache
+def variable_spec() -> list[dict]:
+    """Return what is allowed of each variable: the entries of the macro of that name."""
+    returned = []
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    module = environment.from_string(SPEC.read_text()).make_module(
+        {"return": lambda value: returned.append(value) or ""}
+    )
+    module.variable_spec()
+    return returned[0]
 
 
 def changed_vars() -> dict:

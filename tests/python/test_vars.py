@@ -7,30 +7,18 @@ import re
 import shutil
 from pathlib import Path
 
-import jinja2
 import pytest
 import yaml
 from dbt.cli.main import dbtRunner
+from run_vars import variable_spec
 from support import ROOT, run_dbt
 
-SPEC_FILE = ROOT / "macros" / "validate_vars.sql"
 PROJECT = yaml.safe_load((ROOT / "dbt_project.yml").read_text())
 # Package variables have a colon in their name and are not ours to describe.
 DEFAULTS = {name: value for name, value in PROJECT["vars"].items() if ":" not in name}
 
 
-def read_spec() -> list[dict]:
-    """Return the entries of the macro `variable_spec`."""
-    returned = []
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    module = environment.from_string(SPEC_FILE.read_text()).make_module(
-        {"return": lambda value: returned.append(value) or ""}
-    )
-    module.variable_spec()
-    return returned[0]
-
-
-SPEC = read_spec()
+SPEC = variable_spec()
 
 
 def allowed(entry: dict) -> str:
