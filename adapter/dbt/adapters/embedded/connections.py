@@ -12,7 +12,7 @@ import agate
 from dbt.adapters.contracts.connection import Connection, ConnectionState, Credentials
 from dbt.adapters.embedded.engines import ENGINES, start_engine
 from dbt.adapters.embedded.progress import heartbeat
-from dbt.adapters.embedded.warehouse import Warehouse
+from dbt.adapters.embedded.warehouse import Warehouse, check_schema
 from dbt.adapters.events.logging import AdapterLogger
 from dbt.adapters.exceptions import FailedToConnectError
 from dbt.adapters.spark.connections import SparkConnectionManager
@@ -26,7 +26,8 @@ logger = AdapterLogger("Embedded")
 
 def engine_message(error: Exception) -> str:
     """The text of an engine's error without the frames of the Java process."""
-    lines = str(error).split("JVM stacktrace:")[0].splitlines()
+    text = error.msg if isinstance(error, DbtRuntimeError) else str(error)
+    lines = text.split("JVM stacktrace:")[0].splitlines()
     kept = [line for line in lines if not re.match(r"\s+(at |\.\.\. \d+ more)", line)]
     return "\n".join(kept).strip() or type(error).__name__
 
@@ -55,6 +56,7 @@ class EmbeddedCredentials(Credentials):
             value = getattr(self, field)
             if not isinstance(value, str) or not value.strip():
                 raise DbtRuntimeError(f"{field} must be a non-empty string, not {value!r}")
+        check_schema(self.schema)
         self.database = None
 
     @property
@@ -133,6 +135,10 @@ class EmbeddedConnectionManager(SparkConnectionManager):
         key = (credentials.engine, credentials.warehouse)
         with cls._opening:
             if key not in cls._warehouses:
+                if Path(credentials.warehouse).is_file():
+                    raise DbtRuntimeError(
+                        f"the warehouse {credentials.warehouse} is a file, not a folder"
+                    )
                 session = start_engine(credentials.engine)
                 warehouse = Warehouse(session, credentials.engine, Path(credentials.warehouse))
                 warehouse.attach()

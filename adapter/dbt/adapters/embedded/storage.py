@@ -1,7 +1,8 @@
 """How one table lies in its folder: a Delta log for Sail, versioned Parquet for Spark.
 
 Both replace a table with one atomic step, keep the version before the current one for
-readers that are still at it, and remove the files of older versions.
+readers that are still at it, and remove the files of older versions. What neither the engine
+nor this adapter has written is `foreign` and never removed.
 """
 
 import os
@@ -12,17 +13,37 @@ from typing import Any
 
 from pyspark.sql.types import StructType
 
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# A data file of Sail and of Spark; a number behind it says that the write was cut short.
+PART = rf"part-\d{{5}}-{UUID}(-c\d{{3}})?[.\w]*\.parquet(#\d+)?"
+
+
+def first_foreign(folder: Path, own: re.Pattern) -> Path | None:
+    """The first path in `folder` whose name below it is not `own`; `folder` when it is a file."""
+    if folder.exists() and not folder.is_dir():
+        return folder
+    for path in sorted(folder.rglob("*")):
+        if not own.fullmatch(path.relative_to(folder).as_posix()) and path.name != ".DS_Store":
+            return path
+    return None
+
 
 class DeltaStorage:
     """A Delta table, written by Sail; metadata is read with the `deltalake` library."""
 
     provider = "delta"
     COMMIT = re.compile(r"\d{20}\.(json|checkpoint.*\.parquet)")
+    LOG = r"\d{20}\.[.\w-]+(#\d+)?|_last_checkpoint(#\d+)?|_commit_[\w-]+\.json\.tmp(#\d+)?"
+    OWN = re.compile(rf"{PART}|_delta_log(/({LOG}))?")
 
     def exists(self, folder: Path) -> bool:
         """True when the folder holds a committed version."""
         log = folder / "_delta_log"
         return log.is_dir() and any(self.COMMIT.fullmatch(name) for name in os.listdir(log))
+
+    def foreign(self, folder: Path) -> Path | None:
+        """The first file or folder in `folder` that no build has written."""
+        return first_foreign(folder, self.OWN)
 
     def data_location(self, folder: Path) -> Path:
         return folder
@@ -55,15 +76,16 @@ class DeltaStorage:
         from deltalake.exceptions import DeltaError
 
         table = DeltaTable(folder)
+        current = table.version()
         used = {Path(uri).name for uri in table.file_uris()}
-        if table.version() > 0:
+        if current > 0:
             try:
-                table.load_as_version(table.version() - 1)
+                table.load_as_version(current - 1)
             except DeltaError:  # the log of the previous version may be gone: keep everything
                 return
             used.update(Path(uri).name for uri in table.file_uris())
-        for path in folder.glob("*.parquet"):
-            if path.name not in used:
+        for path in folder.glob("*.parquet*"):
+            if path.name not in used and self.OWN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
 
@@ -71,9 +93,15 @@ class ParquetStorage:
     """Parquet in `v<n>` folders; the file `_current` names the one to read."""
 
     provider = "parquet"
+    VERSION = rf"v\d+(/(_temporary(/.*)?|\._SUCCESS\.crc|_SUCCESS|{PART}|\.{PART}\.crc))?"
+    OWN = re.compile(rf"{VERSION}|_current(\.new)?")
 
     def exists(self, folder: Path) -> bool:
         return (folder / "_current").is_file()
+
+    def foreign(self, folder: Path) -> Path | None:
+        """The first file or folder in `folder` that no build has written."""
+        return first_foreign(folder, self.OWN)
 
     def data_location(self, folder: Path) -> Path:
         return folder / (folder / "_current").read_text().strip()
@@ -104,5 +132,6 @@ class ParquetStorage:
     def remove_old_files(self, folder: Path) -> None:
         current = int(self.data_location(folder).name[1:])
         for path in folder.glob("v*"):
-            if path.name not in (f"v{current}", f"v{current - 1}"):
+            kept = (f"v{current}", f"v{current - 1}")
+            if path.name not in kept and re.fullmatch(r"v\d+", path.name):
                 shutil.rmtree(path, ignore_errors=True)

@@ -13,8 +13,11 @@ from dbt.adapters.embedded.locks import SchemaLocks
 from dbt.adapters.embedded.scratch import PLAIN, scratch_folder
 from dbt.adapters.embedded.storage import DeltaStorage, ParquetStorage
 from dbt.adapters.events.logging import AdapterLogger
+from dbt_common.exceptions import DbtRuntimeError
 
 VIEW_SUFFIX = ".view.sql"
+VIEW_FILE = re.compile(r".+\.view\.(sql|new)")
+SCHEMA_NAME = re.compile(r"\w+", re.ASCII)
 
 logger = AdapterLogger("Embedded")
 
@@ -22,6 +25,14 @@ logger = AdapterLogger("Embedded")
 def quote(*parts: str) -> str:
     """The parts of a name in backticks, joined with dots."""
     return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def check_schema(schema: str) -> None:
+    """Raises one line unless `schema` is a name, which no path out of the warehouse is."""
+    if not SCHEMA_NAME.fullmatch(schema):
+        raise DbtRuntimeError(
+            f"schema must have only letters, digits and underscores, not {schema!r}"
+        )
 
 
 def plain_path(folder: Path) -> Path:
@@ -44,6 +55,7 @@ class Warehouse:
         self.session = session
         self.engine = engine
         self.root = plain_path(root) if engine == "sail" else root
+        self.home = root
         self.locks = SchemaLocks(root / ".locks")
         self.storage = DeltaStorage() if engine == "sail" else ParquetStorage()
         self._attached: set[tuple[str, str]] = set()
@@ -51,22 +63,30 @@ class Warehouse:
 
     # What the folder holds
 
+    def schema_folder(self, schema: str) -> Path:
+        check_schema(schema)
+        return self.root / schema
+
     def folder(self, schema: str, name: str) -> Path:
-        return self.root / schema / name
+        """Where a table lies or would lie, inside the folder of its schema."""
+        if not re.fullmatch(r"[^./\\][^/\\]*", name):
+            raise DbtRuntimeError(f"{name!r} cannot be the name of a table: it is a folder's")
+        return self.schema_folder(schema) / name
 
     def view_file(self, schema: str, name: str) -> Path:
-        return self.root / schema / (name + VIEW_SUFFIX)
+        folder = self.folder(schema, name)
+        return folder.with_name(folder.name + VIEW_SUFFIX)
 
     def schemas(self) -> list[str]:
         if not self.root.is_dir():
             return []
         folders = (path for path in self.root.iterdir() if path.is_dir())
-        return sorted(path.name for path in folders if not path.name.startswith((".", "_")))
+        return sorted(path.name for path in folders if SCHEMA_NAME.fullmatch(path.name))
 
     def relations(self, schema: str) -> dict[str, str]:
         """Names in `schema`, each with `table` or `view`."""
         found = {}
-        base = self.root / schema
+        base = self.schema_folder(schema)
         for path in sorted(base.iterdir()) if base.is_dir() else ():
             if path.name.endswith(VIEW_SUFFIX):
                 found[path.name.removesuffix(VIEW_SUFFIX)] = "view"
@@ -138,11 +158,20 @@ class Warehouse:
 
     # Changes
 
+    def _check_own(self, folder: Path) -> None:
+        """Raises one line when a table's folder holds what no build has written."""
+        if foreign := self.storage.foreign(folder):
+            path = self.home / foreign.relative_to(self.root)
+            raise DbtRuntimeError(
+                f"{path} was not written by a build: move it away, or build into another schema"
+            )
+
     @contextmanager
     def _writing(self, schema: str, name: str) -> Iterator[Path]:
         """Gives the folder of a table to change; leaves no unused files behind."""
-        self.locks.take(schema)
         folder = self.folder(schema, name)
+        self.locks.take(schema)
+        self._check_own(folder)
         if folder.exists() and not self.storage.exists(folder):
             shutil.rmtree(folder)  # what a killed first build left
         try:
@@ -150,13 +179,19 @@ class Warehouse:
         finally:
             if self.storage.exists(folder):
                 self.storage.remove_old_files(folder)
-            else:
+            elif not self.storage.foreign(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def create_schema(self, schema: str) -> None:
         """Makes the folder of a schema, keeps other writers out and attaches what it holds."""
-        self.locks.take(schema)
-        (self.root.resolve() / schema).mkdir(exist_ok=True)
+        check_schema(schema)
+        try:
+            self.locks.take(schema)
+            (self.home / schema).mkdir(exist_ok=True)
+        except OSError as error:
+            raise DbtRuntimeError(
+                f"cannot write to the warehouse {self.home}: {error.strerror}"
+            ) from error
         self.attach(schema)
 
     def replace_table(self, frame: Any, schema: str, name: str) -> int:
@@ -197,6 +232,7 @@ class Warehouse:
         """Creates or replaces a view and keeps its text for later processes."""
         view, path = quote(schema, name), self.view_file(schema, name)
         self.locks.take(schema)
+        self._check_own(self.folder(schema, name))
         was_table = self.relations(schema).get(name) == "table"
         with self._lock:
             self.session.sql(f"create schema if not exists {quote(schema)}")
@@ -218,6 +254,7 @@ class Warehouse:
     def drop(self, schema: str, name: str) -> None:
         """Removes a table or view from the engine and from the folder."""
         self.locks.take(schema)
+        self._check_own(self.folder(schema, name))
         with self._lock:
             kind = self.relations(schema).get(name, "table")
             self.session.sql(f"drop {kind} if exists {quote(schema, name)}")
@@ -226,8 +263,13 @@ class Warehouse:
             self._attached.discard((schema, name))
 
     def drop_schema(self, schema: str) -> None:
+        """Removes a schema with all its tables and views."""
+        folder = self.schema_folder(schema)
         self.locks.take(schema)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if not VIEW_FILE.fullmatch(path.name):
+                self._check_own(path)
         with self._lock:
             self.session.sql(f"drop schema if exists {quote(schema)} cascade")
-            shutil.rmtree(self.root / schema, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             self._attached = {entry for entry in self._attached if entry[0] != schema}
