@@ -1,4 +1,4 @@
-"""The warehouse folder: only what builds have written goes."""
+"""The warehouse folder: only what builds have written goes, and old versions do not pile up."""
 
 import shutil
 from pathlib import Path
@@ -97,6 +97,35 @@ def test_parquet_folders_hold_what_spark_writes(tmp_path):
         (tmp_path / name).touch()
         assert ParquetStorage().foreign(tmp_path) == tmp_path / name
         (tmp_path / name).unlink()
+
+
+def test_twenty_versions_take_the_space_of_two(warehouse, session, tmp_path):
+    folder = tmp_path / "main/t"
+    reader = DeltaTable(folder)
+    for version in range(1, 21):
+        rows = session.range(20_000).selectExpr("id", "uuid() as text", f"{version} as n")
+        warehouse.replace_table(rows, "main", "t")
+        current = DeltaTable(folder)
+        assert current.version() == version
+        # Readers of the version before are still at it, and others come to it.
+        expected = [version - 1] * 20_000 if version > 1 else [0, 1, 2]
+        for before in (reader, DeltaTable(folder, version=version - 1)):
+            found = read_delta(before)
+            assert found["n" if version > 1 else "id"].to_pylist() == expected
+        reader = current
+        sizes = {path: path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+        data = [size for path, size in sizes.items() if path.parent == folder]
+        assert sum(sizes.values()) < 1.1 * sum(data)
+        assert len(data) <= 4
+        assert len(sizes) - len(data) <= 18
+        found = "select count(*), min(id) from main.t"
+        assert session.sql(found).collect() == [(20_000, 0)]
+        before = session.sql(f"{found} version as of {version - 1}").collect()
+        assert before == [(20_000 if version > 1 else 3, 0)]
+    again = Warehouse(session, "sail", tmp_path)
+    session.sql("drop table main.t")
+    again.attach("main")
+    assert session.sql("select min(n), count(*) from main.t").collect() == [(20, 20_000)]
 
 
 @pytest.mark.parametrize("schema", ["/tmp/x", ".", "..", "../../x", "a b", "a-b", "a.b", ""])

@@ -8,6 +8,7 @@ nor this adapter has written is `foreign` and never removed.
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ class DeltaStorage:
     COMMIT = re.compile(r"\d{20}\.(json|checkpoint.*\.parquet)")
     LOG = r"\d{20}\.[.\w-]+(#\d+)?|_last_checkpoint(#\d+)?|_commit_[\w-]+\.json\.tmp(#\d+)?"
     OWN = re.compile(rf"{PART}|_delta_log(/({LOG}))?")
+    # A checkpoint in the log lets what comes before it go; Sail itself makes every tenth only.
+    CHECKPOINT_EVERY = 5
 
     def exists(self, folder: Path) -> bool:
         """True when the folder holds a committed version."""
@@ -84,9 +87,27 @@ class DeltaStorage:
             except DeltaError:  # the log of the previous version may be gone: keep everything
                 return
             used.update(Path(uri).name for uri in table.file_uris())
+            if current % self.CHECKPOINT_EVERY == 0:
+                # Of the previous version: Sail finds no version before the last checkpoint.
+                with suppress(DeltaError, OSError):  # as on a full disk: a later one does as well
+                    table.create_checkpoint()
         for path in folder.glob("*.parquet*"):
             if path.name not in used and self.OWN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
+        self._shorten_log(folder / "_delta_log", current)
+
+    def _shorten_log(self, log: Path, current: int) -> None:
+        """Removes what comes before the last checkpoint that was there before this change.
+
+        So the previous version stays, and whoever began to read without that checkpoint has had
+        the time of a build for it.
+        """
+        numbered = [(int(name[:20]), name) for name in os.listdir(log) if name[:20].isdigit()]
+        starts = [version for version, name in numbered if name.endswith(".checkpoint.parquet")]
+        start = max((version for version in starts if version < current - 1), default=0)
+        for version, name in numbered:
+            if version < start:
+                (log / name).unlink(missing_ok=True)
 
 
 class ParquetStorage:
