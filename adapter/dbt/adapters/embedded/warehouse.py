@@ -1,6 +1,7 @@
 """The warehouse folder as a catalog: `<warehouse>/<schema>/<table>/` and `<view>.view.sql`."""
 
 import os
+import re
 import shutil
 import tempfile
 import threading
