@@ -26,6 +26,7 @@ SPARK_ENV = {
     "PYTHONPATH": str(Path(sys.prefix) / "spark"),
     # Java compiles little: tiny tables have been read before more of that pays.
     "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "SPARK_CONF_DIR": str(Path(__file__).parent / "spark_conf"),
 }
 # How Sail splits the data of a second build, which has to come out the same.
 OTHER_PLAN = {"SAIL_EXECUTION__DEFAULT_PARALLELISM": "5", "SAIL_EXECUTION__BATCH_SIZE": "1000"}
