@@ -2,7 +2,13 @@
 -- carts, in the lost sales and in the stockout events.
 -- Each cart has a random weight, so that the weighted sums of a day and location agree only if all
 -- its carts do; a group for each of millions of carts takes three times as long.
-{% set cart_weight %}pmod(xxhash64(cart_id), 2147483647){% endset %}
+-- The id of the row is joined and cut off again: the embedded engine fails on the hash of a column
+-- that has one value in all rows of a table, as cart_id has in a tiny one.
+{%- macro cart_weight(row_id) -%}
+    pmod(
+        xxhash64(substring(concat(cart_id, {{ row_id }}), 1, length(cart_id))), 2147483647
+    )
+{%- endmacro %}
 with
 
 carts as (
@@ -35,8 +41,9 @@ units as (
     select
         date_key,
         location_key,
-        {{ cart_weight }} * units_sold as units_sold,
-        {{ cart_weight }} * if(is_abandoned, 0, units_requested - units_sold) as units_lost,
+        {{ cart_weight('cart_id') }} * units_sold as units_sold,
+        {{ cart_weight('cart_id') }} * if(is_abandoned, 0, units_requested - units_sold)
+            as units_lost,
         cast(0 as bigint) as sale_units,
         cast(0 as bigint) as lost_sale_units
     from carts
@@ -48,7 +55,7 @@ units as (
         location_key,
         cast(0 as bigint) as units_sold,
         cast(0 as bigint) as units_lost,
-        {{ cart_weight }} * quantity_sold as sale_units,
+        {{ cart_weight('line_item_id') }} * quantity_sold as sale_units,
         cast(0 as bigint) as lost_sale_units
     from sales
 
@@ -60,7 +67,7 @@ units as (
         cast(0 as bigint) as units_sold,
         cast(0 as bigint) as units_lost,
         cast(0 as bigint) as sale_units,
-        {{ cart_weight }} * quantity_lost as lost_sale_units
+        {{ cart_weight('cast(lost_sale_id as string)') }} * quantity_lost as lost_sale_units
     from lost_sales
 
 ),
