@@ -87,7 +87,7 @@ def _start_spark() -> Any:
         "spark.local.dir": str(scratch),
         "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY", "4g"),
         "spark.driver.extraJavaOptions": (
-            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging}"
+            f"-Duser.timezone=UTC -Dlog4j2.configurationFile={logging} -Djava.io.tmpdir={scratch}"
         ),
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
