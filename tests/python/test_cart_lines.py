@@ -481,6 +481,58 @@ def test_members_of_a_location_are_sorted_by_category(demand):
     assert {key: found.tolist() for key, found in members.items()} == {3: [1, 4], 5: [2, 0, 3]}
 
 
+def test_no_customers_have_no_location(demand):
+    nobody = np.array([], np.int64)
+    assert demand.members_by_location(nobody, nobody) == {}
+
+
+def test_customers_and_their_versions_are_those_of_the_dimension(demand):
+    """Customer 0 has two versions, the customers 1 and 2 one; only the first tells about visits."""
+    names = list(demand.PREFERENCES)
+    frame = pd.DataFrame(
+        {
+            "version": [1, 2, 1, 1],
+            "customer_key": [1, 4, 2, 3],
+            "segment": ["loyal", "new", "new", "loyal"],
+            "effective_date": pd.to_datetime(
+                ["1970-01-11", "1970-01-21", "1970-01-01", "1970-01-02"]
+            ),
+            "visit_frequency_draw": [0.5, 0.9, 0.0, 0.75],
+            "preferred_category": ["shoes", "bags", "bags", "tops"],
+            "preferred_channel": [names[0], names[1], names[1], names[0]],
+            "fulfillment_location_id": [11, 12, 12, 11],
+            "nearest_store_id": [1, 2, 1, 2],
+        }
+    )
+    segments = pd.DataFrame(
+        {
+            "segment": ["loyal", "new"],
+            "visit_frequency_index": [2.0, 1.0],
+            "base_abandonment_index": [0.9, 1.1],
+            "budget_index": [1.0, 1.5],
+            "luxury_index": [3.0, 0.5],
+        }
+    )
+    found = demand.customers_from(
+        frame, segments, demand.Assortment(np.arange(1), CATEGORIES, PRICE_TIERS)
+    )
+    assert found.frequency == pytest.approx([math.log(2), 0, math.log(4)])
+    assert found.preferred_category.tolist() == [2, 0, 3]
+    assert found.preferred_channel.tolist() == [0, 1, 0]
+    members = {
+        is_digital: {location: who.tolist() for location, who in of_location.items()}
+        for is_digital, of_location in found.members.items()
+    }
+    assert members == {True: {11: [0, 2], 12: [1]}, False: {1: [1, 0], 2: [2]}}
+    assert found.first_version.tolist() == [0, 2, 3]
+    assert found.version_order.tolist() == [10, 20, 2**20, 2 * 2**20 + 1]
+    assert found.version_key.tolist() == [1, 4, 2, 3]
+    assert found.segment.tolist() == [0, 1, 1, 0]
+    assert found.segment_frequency.tolist() == [2.0, 1.0]
+    assert found.segment_abandonment.tolist() == [0.9, 1.1]
+    assert found.tier_preference.tolist() == [[1.0, 3.0], [1.5, 0.5]]
+
+
 def test_version_in_force(demand, customers):
     # Customer 0 changes on day 100, customer 1 never.
     order = np.array([0, 100, 2**20])
