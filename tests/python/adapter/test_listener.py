@@ -58,6 +58,9 @@ def test_second_session_shares_the_connection():
     second.range(3).createOrReplaceTempView("numbers")
     assert second.table("numbers").count() == 3
     assert not first.catalog.tableExists("numbers")
+    second.stop()
+    assert first.range(3).count() == 3
+    assert engines.start_engine("sail").range(3).count() == 3
 
 
 def test_start_ends_where_somebody_was_faster():

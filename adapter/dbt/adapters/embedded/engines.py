@@ -59,6 +59,8 @@ def _start_sail() -> Any:
         _sail_server.start(background=True)
         _, port = _sail_server.listening_address
         _sail_server.channel = listener.connect(port, ChannelBuilder.GRPC_DEFAULT_OPTIONS)
+        # A session closes its channel when it goes; this one is for those to come as well.
+        _sail_server.channel.close = lambda: None
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as the builder of pyspark.sql does
     address, port = _sail_server.listening_address
     session = SparkSession.builder.channelBuilder(SharedChannel(f"sc://{address}:{port}")).create()
