@@ -1,9 +1,6 @@
 -- Carts have as many lines as fashion orders, the median stockout lasts days to weeks, and most
 -- customers keep their segment. So few rows that chance alone may leave a range are not judged,
 -- nor is what other variables than those of size move on purpose.
-{%- set days = var('date_range_days') | int %}
-{%- set is_ordinary = 0.03 <= var('target_stockout_rate') <= 0.2
-    and 0.05 <= var('demand_intensity') <= 1 %}
 with
 
 carts as (
@@ -41,7 +38,7 @@ figures as (
         1.7D as lowest,
         2.9D as highest,
         -- Of few products a cart often wants one that is in it already.
-        {{ var('num_products') >= 60 }} as is_judged
+        {{ var('num_products') }} >= 60 as is_judged
     from carts
 
     union all
@@ -51,7 +48,9 @@ figures as (
         *,
         3.0D as lowest,
         28.0D as highest,
-        {{ is_ordinary and days >= 28 }} as is_judged
+        {{ var('target_stockout_rate') }} between 0.03 and 0.2
+        and {{ var('demand_intensity') }} between 0.05 and 1
+        and {{ var('date_range_days') }} >= 28 as is_judged
     from stockouts
 
     union all
@@ -62,7 +61,7 @@ figures as (
         *,
         0.5D as lowest,
         1.0D as highest,
-        {{ days <= 730 }} as is_judged
+        {{ var('date_range_days') }} <= 730 as is_judged
     from customers
 
 )

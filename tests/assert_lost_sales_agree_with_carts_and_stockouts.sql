@@ -4,22 +4,26 @@
 -- its carts do; a group for each of millions of carts takes three times as long.
 -- The id of the row is joined and cut off again: the embedded engine fails on the hash of a column
 -- that has one value in all rows of a table, as cart_id has in a tiny one.
-{%- macro cart_weight(row_id) -%}
-    pmod(
-        xxhash64(substring(concat(cart_id, {{ row_id }}), 1, length(cart_id))), 2147483647
-    )
-{%- endmacro %}
+{% set cart_weight -%}
+    pmod(xxhash64(substring(concat(cart_id, row_id), 1, length(cart_id))), 2147483647)
+{%- endset %}
 with
 
 carts as (
 
-    select * from {{ ref('gold_cart_fact') }}
+    select
+        *,
+        cart_id as row_id
+    from {{ ref('gold_cart_fact') }}
 
 ),
 
 lost_sales as (
 
-    select * from {{ ref('gold_lost_sales_fact') }}
+    select
+        *,
+        cast(lost_sale_id as string) as row_id
+    from {{ ref('gold_lost_sales_fact') }}
 
 ),
 
@@ -31,7 +35,10 @@ stockout_events as (
 
 sales as (
 
-    select * from {{ ref('gold_sales_fact') }}
+    select
+        *,
+        line_item_id as row_id
+    from {{ ref('gold_sales_fact') }}
     where not is_return
 
 ),
@@ -41,9 +48,8 @@ units as (
     select
         date_key,
         location_key,
-        {{ cart_weight('cart_id') }} * units_sold as units_sold,
-        {{ cart_weight('cart_id') }} * if(is_abandoned, 0, units_requested - units_sold)
-            as units_lost,
+        {{ cart_weight }} * units_sold as units_sold,
+        {{ cart_weight }} * if(is_abandoned, 0, units_requested - units_sold) as units_lost,
         cast(0 as bigint) as sale_units,
         cast(0 as bigint) as lost_sale_units
     from carts
@@ -55,7 +61,7 @@ units as (
         location_key,
         cast(0 as bigint) as units_sold,
         cast(0 as bigint) as units_lost,
-        {{ cart_weight('line_item_id') }} * quantity_sold as sale_units,
+        {{ cart_weight }} * quantity_sold as sale_units,
         cast(0 as bigint) as lost_sale_units
     from sales
 
@@ -67,7 +73,7 @@ units as (
         cast(0 as bigint) as units_sold,
         cast(0 as bigint) as units_lost,
         cast(0 as bigint) as sale_units,
-        {{ cart_weight('cast(lost_sale_id as string)') }} * quantity_lost as lost_sale_units
+        {{ cart_weight }} * quantity_lost as lost_sale_units
     from lost_sales
 
 ),
