@@ -102,11 +102,12 @@ def test_program_that_calls_dbt_keeps_its_handlers(project):
     def handler(*_):
         raise AssertionError
 
+    numbers = (signal.SIGINT, signal.SIGTERM)
     project.write({"models/m.sql": "select 1 as id"})
-    before = signal.signal(signal.SIGTERM, handler)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         project.build()
-        assert signal.getsignal(signal.SIGTERM) is handler
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert [signal.getsignal(number) for number in numbers] == [handler, handler]
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in numbers:
+            signal.signal(number, before[number])
