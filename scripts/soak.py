@@ -90,6 +90,8 @@ class Soak:
                 stdin=subprocess.DEVNULL,
                 env=environment,
                 start_new_session=True,
+                # What runs in the background of a shell has its children ignore Ctrl-C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def wait(self, process: subprocess.Popen, timeout: float = 1800, name: str = "build") -> Ended:
