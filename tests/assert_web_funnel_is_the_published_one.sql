@@ -1,5 +1,6 @@
--- 6 to 8% of sessions add to the cart, 2.2% buy, nearly half leave at once, and desktop buys nearly
--- twice as often as mobile; a small world strays too far from its shares to be judged.
+-- 6 to 8% of sessions add to the cart, about 2.2% buy (fewer where shelves are thin), nearly half
+-- leave at once, and desktop buys nearly twice as often as mobile; a small world strays too far from
+-- its shares to be judged.
 with
 
 sessions as (
@@ -48,7 +49,7 @@ where
         or (
             {{ var('cart_abandonment_base_rate') }} between 0.6 and 0.75
             and (
-                funnel.conversion_rate not between 0.018 and 0.026
+                funnel.conversion_rate not between 0.016 and 0.028
                 or funnel.desktop_rate / funnel.mobile_rate not between 1.5 and 2.2
             )
         )
