@@ -548,6 +548,19 @@ def test_unsorted_stream_is_refused(allocation):
     assert list(allocation.simulate(iter(batches), calendar, rules))
 
 
+def test_a_row_out_of_order_within_a_batch_is_refused(allocation):
+    """Rows of a batch are checked one by one: one that is out of order among many is seen."""
+    lines = [make_line(n, START) for n in range(1, 6)]
+    locations = {1: (make_calendar(START, 10), make_plan(START, 10, [1]), [], lines)}
+    (batch,) = stream(allocation, locations, batch_rows=100)
+    rows = pa.Table.from_batches([batch])
+    rules = allocation.Rules(2, 0.25, 0.5)
+    for order in ([0, 1, 2, 4, 3, 5, 6], [0, 1, 2, 3, 3, 4, 5, 6], [0, 1, 3, 4, 5, 6]):
+        wrong = rows.take(pa.array(order)).to_batches()
+        with pytest.raises(ValueError, match="must arrive"):
+            list(allocation.simulate(iter(wrong), calendar_of(allocation, locations), rules))
+
+
 def test_date_keys_and_day_numbers_are_inverse(allocation):
     days = np.arange(10_000, 30_000)
     keys = allocation.date_keys(days)
