@@ -406,6 +406,18 @@ def test_recovery_competes_on_its_own_day(compare):
     assert (again["is_abandoned"], again["quantity_allocated"]) == (False, 1)
 
 
+@pytest.mark.parametrize(("opening", "is_back"), [(1, False), (9, True)])
+def test_no_cart_comes_back_where_low_stock_keeps_more_away_than_come(compare, opening, is_back):
+    """Low stock takes 25 points off a recovery rate of 10%: not even the least draw comes back."""
+    cart = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
+    cart |= {"recovery_draw": 0.0}
+    plan = make_plan(START, 4, [1], opening=opening, level=0)
+    lines = [make_line(1, START, **cart)]
+    _, carts, _, _ = compare(make_calendar(START, 4), plan, lines, recovery=0.1)
+    assert carts[1, 1]["is_recovery_due"] == is_back
+    assert ((1, 2) in carts) == is_back
+
+
 def test_returns_of_a_product_due_on_one_day_all_come_back(compare):
     after = [
         {"return_lag_days": wait - 2, "restock_delay_days": 2, "quantity": 2} for wait in (5, 5, 4)
