@@ -220,6 +220,21 @@ def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review
     assert [failing.all() for _, _, failing in opening.values()] == [False, is_due]
 
 
+def test_outages_before_the_first_day_are_those_of_the_last_review(replenishment, store):
+    """A window that begins a day later has the same last review, and so the same outages."""
+    demand, level = np.full(200, 0.5), np.full(200, 40)
+    shares = replenishment.failure_shares(0.3, 0.8)
+    first, later = (
+        replenishment.opening_stock(
+            replace(store, first_day=FIRST_DAY + n, days_since_review=5 + n),
+            *(1.0, demand, level, shares, 0.3, 0.8),
+        )[2]
+        for n in (0, 1)
+    )
+    assert first.tolist() == later.tolist()
+    assert 0.4 < first.mean() < 0.8
+
+
 def test_reorder_point_covers_review_and_lead_time(replenishment, store):
     rows = plan(replenishment, store)
     daily = rows["planned_daily_demand"]
