@@ -580,6 +580,127 @@ def test_ranged_from_the_first_receipt_of_two_weeks_or_the_launch(replenishment,
     assert location.ranged_from(launch_day).tolist() == expected
 
 
+SELLING_CONFIG = {
+    "return_rate": 0.2,
+    "return_delay_days": (1, 3),
+    "digital_share": 0.5,
+    "low_inventory_threshold": 5,
+    "cart_abandonment_base_rate": 0.6,
+    "cart_abandonment_increase": 0.1,
+    "cart_recovery_rate": 0.5,
+}
+
+
+def sellings(replenishment, **changes):
+    """Sellings of small seeds; two days of October and one of November, not in their order."""
+    group = ["store", "digital"]
+    seeds = {
+        "return_rates": pd.DataFrame({"channel_group": group, "return_rate_index": [0.5, 2.5]}),
+        "return_lags": pd.DataFrame(
+            {
+                "channel_group": ["store", "store", "digital"],
+                "lag_days": [1, 4, 9],
+                "weight": [1, 2, 7],
+            }
+        ),
+        "basket_sizes": pd.DataFrame(
+            {
+                "channel_group": ["store", "digital", "digital"],
+                "items_count": [1, 1, 3],
+                "weight": [1, 2, 1],
+            }
+        ),
+        "units_per_line": pd.DataFrame({"quantity": [1, 2], "weight": [3, 1]}),
+    }
+    days = pd.DataFrame(
+        {
+            "date_key": [20251101, 20251031, 20251030],
+            "month_key": [202511, 202510, 202510],
+            "calendar_date": pd.to_datetime(["2025-11-01", "2025-10-31", "2025-10-30"]),
+            "demand_index": [4.0, 2.0, 1.0],
+            "promotion_uplift": [1.0, 1.5, 1.0],
+        }
+    )
+    online = days.assign(demand_index=[4.0, 4.0, 2.0], promotion_uplift=[1.0, 1.0, 3.0])
+    traffic = pd.concat(
+        [days.assign(channel_group="store"), online.assign(channel_group="digital")]
+    )
+    return replenishment.sellings_from(seeds, traffic, SELLING_CONFIG | changes)
+
+
+def test_sellings_are_those_of_the_seeds(replenishment):
+    found = sellings(replenishment)
+    first = int(np.datetime64("2025-10-30").astype(int))
+    for name, (first_index, second_index) in {"store": (0.5, 1.5), "digital": (1.2, 0.8)}.items():
+        selling = found[name]
+        expected = {first: first_index, first + 1: second_index, first + 2: 1.0}
+        assert selling.day_index == pytest.approx(expected)
+        assert selling.units_per_line == pytest.approx(1.25)
+        assert selling.low_inventory_threshold == 5
+    # 0.2 is the mean: half of the units are sold online.
+    rates = [found[name].return_rate for name in ("store", "digital")]
+    assert rates == pytest.approx([0.2 / 3, 1 / 3])
+    assert [found[name].return_days for name in ("store", "digital")] == pytest.approx([3 + 2, 11])
+    assert found["store"].other_lines == {0: 1.0}
+    assert found["digital"].other_lines == pytest.approx({0: 0.4, 2: 0.6})
+    assert sellings(replenishment, return_rate=0.9)["digital"].return_rate == 1
+
+
+@pytest.mark.parametrize(
+    ("base_rate", "recovery_rate", "share"),
+    [
+        (0.6, 0.5, (1 - 0.7 * 0.6) / (1 - 0.6 * 0.5)),
+        (0.95, 0.05, 0),  # all carts are abandoned, and none comes back
+        (0.95, 0.5, 0.4 / (1 - 0.95 * 0.5)),
+        (0.6, 0.05, (1 - 0.7) / (1 - 0.6 * 0.95)),
+        (1.0, 0.0, 1),  # nothing is bought with or without stock
+    ],
+)
+def test_low_stock_keeps_digital_carts_from_buying(replenishment, base_rate, recovery_rate, share):
+    found = sellings(
+        replenishment, cart_abandonment_base_rate=base_rate, cart_recovery_rate=recovery_rate
+    )
+    assert found["digital"].share_bought_if_low == pytest.approx(share)
+    assert found["store"].share_bought_if_low == 1
+
+
+def test_locations_have_the_schedule_of_their_type(replenishment, store, warehouse):
+    schedules = pd.DataFrame(
+        {
+            "location_type": ["store", "warehouse"],
+            "review_period_days": [14, 7],
+            "lead_time_days": [7, 3],
+            "cover_days": [60, 45],
+            "supplier_outage_mean_days": [45.0, 30.0],
+            "shrinkage_rate": [0.01, 0.0],
+            "damage_rate": [0.02, 0.005],
+        }
+    )
+    key = pd.DataFrame({"location_key": [1, 2]})
+    frames = {
+        "supply_schedule": schedules,
+        "int_supply_calendar": key.assign(
+            calendar_date=pd.to_datetime("2025-10-03"), days_since_review=[5, 0]
+        ),
+        "gold_location_dim": key.assign(location_type=["warehouse", "store"]),
+        "int_location_demand": key.assign(channel_group=["digital", "store"]),
+    }
+    sellings = {"store": store.selling, "digital": warehouse.selling}
+    found = replenishment.locations_from(frames, sellings, 42)
+    assert found == {
+        1: replenishment.Location(
+            *(42, 1, FIRST_DAY, 5),
+            replenishment.Schedule(7, 3, 45, 30.0, 0.005),
+            warehouse.selling,
+        ),
+        2: replenishment.Location(
+            *(42, 2, FIRST_DAY, 0),
+            replenishment.Schedule(14, 7, 60, 45.0, pytest.approx(0.03)),
+            store.selling,
+        ),
+    }
+
+
 def test_stockouts_last_a_day_or_many_weeks(replenishment, allocation, store):
     stock = stock_of_days(replenishment, allocation, store, make_demand(products=4000), 0.075, 8)
     # Spells of days with nothing available, each product's days one after the other.
