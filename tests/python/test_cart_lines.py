@@ -552,6 +552,81 @@ def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
     assert shares == pytest.approx([0.6 + 0.5 * (web - 0.6), 0.4 + 0.5 * (0.6 - web)])
 
 
+def test_groups_are_those_of_the_seeds(demand, shape):
+    """Rows of the seeds come in any order; a lag without a row does not occur."""
+    store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
+    devices = {f"{name}_weight": np.nan for name in demand.DEVICES}
+    web = {"desktop_weight": 1, "mobile_weight": 1, "tablet_weight": 2}
+    app = {"desktop_weight": 0, "mobile_weight": 3, "tablet_weight": 1}
+    seeds = {
+        "return_rates": [
+            store | {"return_rate_index": 0.5},
+            digital | {"return_rate_index": 2.0},
+        ],
+        "web_funnel": [
+            {"device_type": "tablet", "base_abandonment_index": 0.9},
+            {"device_type": "desktop", "base_abandonment_index": 1.1},
+            {"device_type": "mobile", "base_abandonment_index": 1.0},
+        ],
+        "units_per_line": [{"quantity": 2, "weight": 1}, {"quantity": 1, "weight": 3}],
+        "channels": [
+            digital | {"channel_key": 3, "channel_category": "mobile_app", "weight": 1} | app,
+            store | {"channel_key": 2, "channel_category": "store", "weight": 5} | devices,
+            digital | {"channel_key": 1, "channel_category": "web", "weight": 3} | web,
+        ],
+        "demand_by_hour": [
+            digital | {"hour": 1, "weight": 3},
+            store | {"hour": 0, "weight": 1},
+            digital | {"hour": 0, "weight": 1},
+        ],
+        "basket_sizes": [
+            digital | {"items_count": 2, "weight": 4},
+            store | {"items_count": 1, "weight": 1},
+            digital | {"items_count": 1, "weight": 1},
+        ],
+        "return_lags": [
+            digital | {"lag_days": 3, "weight": 3},
+            store | {"lag_days": 1, "weight": 1},
+            digital | {"lag_days": 1, "weight": 1},
+        ],
+    }
+    planned = pd.DataFrame(
+        [
+            store | {"month_key": MONTH, "planned_units": 300},
+            digital | {"month_key": MONTH, "planned_units": 100},
+        ]
+    )
+    traffic = pd.DataFrame(
+        [
+            digital | {"date_key": 20251102, "demand_index": 1.5},
+            store | {"date_key": 20251101, "demand_index": 0.5},
+            digital | {"date_key": 20251101, "demand_index": 0.8},
+        ]
+    )
+    groups = demand.groups_from(lambda name: pd.DataFrame(seeds[name]), traffic, shape, planned)
+    online, shop = groups["digital"], groups["store"]
+    assert (online.is_digital, shop.is_digital) == (True, False)
+    assert online.traffic == {20251101: 0.8, 20251102: 1.5}
+    assert shop.traffic == {20251101: 0.5}
+    assert (online.channel_key.tolist(), shop.channel_key.tolist()) == ([1, 3], [2])
+    assert (online.channel_cdf.tolist(), shop.channel_cdf.tolist()) == ([0.75, 1], [1])
+    assert online.device_cdf.tolist() == [[0.25, 0.5, 1], [0, 0.75, 1]]
+    assert online.device_abandonment.tolist() == [1.1, 1.0, 0.9]
+    assert (shop.device_cdf, shop.device_abandonment) == (None, None)
+    places = [
+        {number: at.tolist() for number, at in group.preferred_channels.items()}
+        for group in (online, shop)
+    ]
+    assert places == [{0: [0], 1: [1], 2: [], 3: []}, {0: [], 1: [], 2: [], 3: [0]}]
+    assert (online.hour_cdf.tolist(), shop.hour_cdf.tolist()) == ([0.25, 1], [1])
+    assert (online.items_cdf.tolist(), shop.items_cdf.tolist()) == ([0.2, 1], [1])
+    assert (online.lag_cdf.tolist(), shop.lag_cdf.tolist()) == ([0.25, 0.25, 1], [1])
+    assert online.quantity_cdf.tolist() == shop.quantity_cdf.tolist() == [0.75, 1]
+    rates = demand.return_rates_by_month(pd.DataFrame(seeds["return_rates"]), planned, shape)
+    assert online.return_rate == {MONTH: rates["digital", MONTH]}
+    assert shop.return_rate == {MONTH: rates["store", MONTH]}
+
+
 def test_abandonment_differs_by_device_and_keeps_its_mean(demand, customers, shape):
     lines = generate(demand, customers, shape, units=2000.0, device_abandonment=(0.9, 1.2, 1.0))
     carts = lines.drop_duplicates("cart_number")
