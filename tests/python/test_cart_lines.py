@@ -552,6 +552,36 @@ def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
     assert shares == pytest.approx([0.6 + 0.5 * (web - 0.6), 0.4 + 0.5 * (0.6 - web)])
 
 
+def test_customers_whose_channels_are_not_offered_take_any(demand, customers, shape):
+    """Some prefer the app, of which there is no channel."""
+    group = replace(
+        make_group(demand, True), preferred_channels={0: np.array([0]), 1: np.array([], int)}
+    )
+    preferred = customers.preferred_channel
+    shares = demand.channel_shares(group, preferred, np.where(preferred == 0, 3.0, 1.0), 0.5)
+    # Three in four prefer the web, and half of the time that decides.
+    assert shares == pytest.approx([0.6 + 0.75 * 0.5 * 0.4, 0.4 - 0.75 * 0.5 * 0.4])
+    draw = {"channel": np.array([0.5, 0.7] * 2), "channel_is_preferred": np.zeros(4)}
+    channel = demand.pick_channels(group, np.array([0, 0, 1, 1]), draw, shape)
+    assert channel.tolist() == [0, 0, 0, 1]
+
+
+def test_abandonment_rates_follow_their_indexes(demand, customers, shape):
+    """In proportion to the indexes of segment and device, with the variable as their mean."""
+    group = replace(
+        make_group(demand, True, device_abandonment=(0.5, 1.0, 1.2)),
+        device_cdf=np.array([[0.2, 0.5, 1.0], [0.0, 0.9, 1.0]]),
+    )
+    rates = demand.base_rates_by_day(
+        *(group, customers, np.arange(30), np.ones(30), np.array([20_000])),
+        *(np.ones(2) / 2, replace(shape, channel_loyalty=0.0)),
+    )
+    # 60% of the carts come through the first channel, half of them from the second segment.
+    mean_index = 0.6 * (0.2 * 0.5 + 0.3 + 0.5 * 1.2) + 0.4 * (0.9 + 0.1 * 1.2)
+    expected = 0.68 / mean_index * np.outer([1.1, 0.9], [0.5, 1.0, 1.2])
+    assert rates[0] == pytest.approx(expected, abs=6e-5)
+
+
 def test_groups_are_those_of_the_seeds(demand, shape):
     """Rows of the seeds come in any order; a lag without a row does not occur."""
     store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
