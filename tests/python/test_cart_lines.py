@@ -582,6 +582,39 @@ def test_abandonment_rates_follow_their_indexes(demand, customers, shape):
     assert rates[0] == pytest.approx(expected, abs=6e-5)
 
 
+@pytest.fixture
+def days_of_carts(demand, shape, monkeypatch):
+    """Returns a function: (50 locations, 30 days) carts relative to the plan of so many a day."""
+    monkeypatch.setattr(demand, "weekly_shocks", lambda seed, days, at, count: np.ones((30, 40)))
+    group = make_group(demand, False)
+    group.traffic[MONTH * 100 + 6] = 3.0
+    promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
+    tables = [make_table(key, promotion_days=promotion_days) for key in range(1, 51)]
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+
+    def relative(carts, noise):
+        # 1.25 units a line, and 1.7 lines a cart.
+        month = demand.month_of(tables, [carts * 1.25 * 1.7] * 50, group, assortment, 42)
+        counts = demand.cart_counts(month, group, replace(shape, traffic_noise=noise))
+        return counts.reshape(50, 30) / (carts * np.where(np.arange(30) == 5, 3, 1))
+
+    return relative
+
+
+def test_traffic_noise_is_the_deviation_of_a_day_from_its_index(days_of_carts):
+    """Of so many carts that their number by itself deviates by a hundredth; down to 30%."""
+    counts = days_of_carts(10_000, noise=0.2)
+    assert counts.mean() == pytest.approx(1, abs=0.02)
+    assert counts.std() == pytest.approx(0.2, abs=0.02)
+    assert days_of_carts(10_000, noise=2.0).min() == pytest.approx(0.3, abs=0.03)
+
+
+def test_number_of_carts_varies_on_its_own(days_of_carts):
+    """A hundred carts deviate by 10, as their traffic does; together by the root of the sum."""
+    counts = np.delete(days_of_carts(100, noise=0.1), 5, axis=1)
+    assert counts.var() == pytest.approx(0.1**2 + 0.1**2, rel=0.12)
+
+
 def test_groups_are_those_of_the_seeds(demand, shape):
     """Rows of the seeds come in any order; a lag without a row does not occur."""
     store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
