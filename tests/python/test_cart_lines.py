@@ -615,6 +615,23 @@ def test_number_of_carts_varies_on_its_own(days_of_carts):
     assert counts.var() == pytest.approx(0.1**2 + 0.1**2, rel=0.12)
 
 
+def test_a_month_without_simulated_days_has_no_lines(demand, customers, shape):
+    group = make_group(demand, True, days=())
+    group.traffic[20251201] = 1.0
+    lines = generate(demand, customers, shape, group=group)
+    assert list(lines) == demand.OUTPUT_SCHEMA.names
+    assert len(lines) == 0
+
+
+def test_one_product_is_enough(demand, customers, shape):
+    """Of one category: every cart has a line of it."""
+    one = make_table().slice(3, 1)
+    lines = generate(demand, customers, shape, table=one)
+    assert set(lines["product_key"]) == {4}
+    assert lines["cart_number"].is_unique
+    assert len(lines) > 100
+
+
 def test_groups_are_those_of_the_seeds(demand, shape):
     """Rows of the seeds come in any order; a lag without a row does not occur."""
     store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
