@@ -124,6 +124,14 @@ def test_both_models_have_the_same_poisson_quantile(replenishment, load_model):
     assert here == there
 
 
+def test_no_stream_of_random_numbers_has_two_uses(replenishment, load_model):
+    demand = load_model("models/demand/int_cart_lines.py")
+    streams = [demand.CARTS, demand.LINES, demand.PRODUCT_WEEK, replenishment.OUTAGES]
+    streams += [replenishment.BURN_IN, replenishment.CALIBRATION, replenishment.CALIBRATION_WEEK]
+    streams.append(replenishment.OUTAGE_AGE)
+    assert len(set(streams)) == 8
+
+
 def test_levels_cover_the_days_ahead(replenishment):
     # From the first day 60 days are 30 of this month and the next; from mid-month 15, 30 and 15.
     demand = np.array([[1.0, 0.0, 0.01], [2.0, 0.0, 0.01], [3.0, 0.0, 0.01], [0.0, 0.0, 0.0]])
