@@ -573,6 +573,18 @@ def test_a_row_out_of_order_within_a_batch_is_refused(allocation):
             list(allocation.simulate(iter(wrong), calendar_of(allocation, locations), rules))
 
 
+def test_days_of_a_month_are_those_of_the_window(allocation):
+    """Of four years, the window cuts the first month and the last one."""
+    first, last = date(2024, 1, 10), date(2027, 12, 20)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    first_day = (first - date(1970, 1, 1)).days
+    no_day = np.zeros((1, len(days)), bool)
+    calendar = allocation.Calendar(np.array([1]), first_day, no_day, no_day, no_day, np.array([3]))
+    for month, of_month in itertools.groupby(days, lambda day: to_key(day) // 100):
+        expected = [(day - date(1970, 1, 1)).days for day in of_month]
+        assert calendar.days_of_month(month).tolist() == expected
+
+
 def test_date_keys_and_day_numbers_are_inverse(allocation):
     days = np.arange(10_000, 30_000)
     keys = allocation.date_keys(days)
