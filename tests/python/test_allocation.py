@@ -585,6 +585,38 @@ def test_days_of_a_month_are_those_of_the_window(allocation):
         assert calendar.days_of_month(month).tolist() == expected
 
 
+@pytest.mark.parametrize("kind", ["PLAN", "ADJUSTMENT", "CART_LINE"])
+def test_columns_of_the_stream_are_of_their_kind(allocation, kind):
+    """Lines have their own columns; the others an array, the plan's with the days of failures."""
+    number = getattr(allocation, kind)
+    columns = allocation.stream_columns(number, ("one", "two"), "some_day", "some_order")
+    assert columns["stream_kind"] == str(number)
+    assert (columns["date_key"], columns["cart_line_id"]) == (
+        "some_day",
+        "cast(some_order as bigint)",
+    )
+    array = "array(cast(one as double), cast(two as double))"
+    assert (
+        columns["packed"]
+        == {
+            "PLAN": f"concat({array}, cast(failed_order_days as array<double>))",
+            "ADJUSTMENT": array,
+            "CART_LINE": "cast(null as array<double>)",
+        }[kind]
+    )
+    is_line = kind == "CART_LINE"
+    of_line = {
+        "product_key": "int",
+        "cart_number": "bigint",
+        "is_digital": "boolean",
+        "allocation_draw": "double",
+        "quantity_requested": "smallint",
+    }
+    for name, spark_type in of_line.items():
+        assert columns[name] == f"cast({name if is_line else 'null'} as {spark_type})"
+    assert set(columns) == {"stream_kind", "location_key", "packed", *allocation.LINE_FIELDS}
+
+
 def test_date_keys_and_day_numbers_are_inverse(allocation):
     days = np.arange(10_000, 30_000)
     keys = allocation.date_keys(days)
