@@ -778,6 +778,15 @@ def test_unsorted_stream_is_refused(demand):
         list(demand.split_groups(iter(make_stream(1)[::-1])))
 
 
+def test_a_row_out_of_order_within_a_batch_is_refused(demand):
+    """Rows of a batch are checked one by one: one that is out of order among many is seen."""
+    rows = pa.Table.from_batches(make_stream(10))
+    for order in ([0, 2, 1, 3, *range(4, 10)], [0, 1, 1, *range(2, 10)], [*range(7), 8, 9]):
+        wrong = rows.take(pa.array(order)).combine_chunks().to_batches()
+        with pytest.raises(ValueError, match="must arrive"):
+            list(demand.split_groups(iter(wrong)))
+
+
 def test_locations_are_joined_by_month_channel_group_and_products(demand):
     """Tables of 40 products and 310 units a month: two fit in 700, and a large one stays alone."""
     others = make_table(6, product_key=pa.array(np.arange(PRODUCTS) + 2, pa.int32()))
