@@ -778,6 +778,14 @@ def test_unsorted_stream_is_refused(demand):
         list(demand.split_groups(iter(make_stream(1)[::-1])))
 
 
+def test_locations_of_one_product_are_joined(demand):
+    """A table has a row at least."""
+    tables = [make_table(key).slice(3, 1) for key in (1, 2, 3)]
+    batches = demand.joined(iter(tables), {1: 1.0, 2: 1.0, 3: 2.0}, most=64)
+    keys = [[table["location_key"][0].as_py() for table in batch] for batch in batches]
+    assert keys == [[1, 2], [3]]
+
+
 def test_a_row_out_of_order_within_a_batch_is_refused(demand):
     """Rows of a batch are checked one by one: one that is out of order among many is seen."""
     rows = pa.Table.from_batches(make_stream(10))
