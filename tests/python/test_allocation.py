@@ -560,6 +560,18 @@ def test_unsorted_stream_is_refused(allocation):
     assert list(allocation.simulate(iter(batches), calendar, rules))
 
 
+def test_batches_without_rows_are_left_out(allocation):
+    """Wherever they come, and when nothing else does."""
+    locations = shops()
+    batches = stream(allocation, locations)
+    empty = batches[0].slice(0, 0)
+    spread = [empty, *(part for batch in batches for part in (batch, empty))]
+    assert list(allocation.split_months(iter(spread))) == list(
+        allocation.split_months(iter(batches))
+    )
+    assert list(allocation.split_months(iter([empty]))) == []
+
+
 def test_a_row_out_of_order_within_a_batch_is_refused(allocation):
     """Rows of a batch are checked one by one: one that is out of order among many is seen."""
     lines = [make_line(n, START) for n in range(1, 6)]

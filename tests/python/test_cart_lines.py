@@ -778,6 +778,16 @@ def test_unsorted_stream_is_refused(demand):
         list(demand.split_groups(iter(make_stream(1)[::-1])))
 
 
+def test_batches_without_rows_are_left_out(demand):
+    """Wherever they come, and when nothing else does."""
+    batches = make_stream(2)
+    empty = batches[0].slice(0, 0)
+    spread = [empty, *(part for batch in batches for part in (batch, empty))]
+    groups = [group["product_key"].to_pylist() for group in demand.split_groups(iter(spread))]
+    assert groups == [[1, 2, 3, 4], [1], [1, 2, 3, 4, 5]]
+    assert list(demand.split_groups(iter([empty]))) == []
+
+
 def test_locations_of_one_product_are_joined(demand):
     """A table has a row at least."""
     tables = [make_table(key).slice(3, 1) for key in (1, 2, 3)]

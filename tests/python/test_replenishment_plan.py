@@ -270,6 +270,17 @@ def test_stream_gives_the_plan_of_each_location(replenishment, store, batch_rows
     assert plans.equals(pa.concat_tables(alone))
 
 
+def test_batches_without_rows_are_left_out(replenishment):
+    """Wherever they come, and when nothing else does."""
+    batches = demand_stream().to_batches(7)
+    empty = batches[0].slice(0, 0)
+    spread = [empty, *(part for batch in batches for part in (batch, empty))]
+    tables = list(replenishment.split_locations(iter(spread)))
+    assert pa.concat_tables(tables).equals(demand_stream())
+    assert [set(table["location_key"].to_pylist()) for table in tables] == [{3}, {4}]
+    assert list(replenishment.split_locations(iter([empty]))) == []
+
+
 @pytest.mark.parametrize("row", [0, 1, 35])
 def test_stream_out_of_order_is_refused(replenishment, row):
     rows = demand_stream()
