@@ -790,10 +790,11 @@ def test_batches_without_rows_are_left_out(demand):
 
 def test_locations_of_one_product_are_joined(demand):
     """A table has a row at least."""
-    tables = [make_table(key).slice(3, 1) for key in (1, 2, 3)]
-    batches = demand.joined(iter(tables), {1: 1.0, 2: 1.0, 3: 2.0}, most=64)
+    tables = [make_table(key).slice(3, 1) for key in range(1, 6)]
+    # A product and 31 units each.
+    batches = demand.joined(iter(tables), dict.fromkeys(range(1, 6), 1.0), most=64)
     keys = [[table["location_key"][0].as_py() for table in batch] for batch in batches]
-    assert keys == [[1, 2], [3]]
+    assert keys == [[1, 2], [3, 4], [5]]
 
 
 def test_a_row_out_of_order_within_a_batch_is_refused(demand):
