@@ -707,6 +707,14 @@ def test_groups_are_those_of_the_seeds(demand, shape):
     assert shop.return_rate == {MONTH: rates["store", MONTH]}
 
 
+def test_tier_shares_are_those_of_the_plan(demand, customers):
+    """Products of the first tier weigh 1 and 2, of the second 5 and, unplanned, 1."""
+    table = make_table(planned_weight=[1, 5, 2, 0] * 10)
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+    month = demand.month_of([table], [1.0], make_group(demand, True), assortment, 42)
+    assert month.tier_shares(customers) == pytest.approx(np.array([[3 / 9, 6 / 9]]))
+
+
 def test_abandonment_differs_by_device_and_keeps_its_mean(demand, customers, shape):
     lines = generate(demand, customers, shape, units=2000.0, device_abandonment=(0.9, 1.2, 1.0))
     carts = lines.drop_duplicates("cart_number")
