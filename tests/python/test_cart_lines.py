@@ -308,6 +308,15 @@ def test_shorter_window_is_a_prefix(demand, customers, shape):
     assert whole[whole["date_key"] <= 20251111].reset_index(drop=True).equals(part)
 
 
+@pytest.mark.parametrize("days", [range(1, 28), range(29, 31)])
+def test_promotion_outside_of_the_window_plays_no_part(demand, customers, shape, days):
+    """It is on the 28th: the day after the last one, or before the first."""
+    lines = generate(demand, customers, shape, days=days)
+    assert len(lines) > 0
+    assert (lines["promotion_key"] == 0).all()
+    assert (lines["discount_amount"] == 0).all()
+
+
 def test_seed_and_location_change_the_draws(demand, customers, shape):
     base = generate(demand, customers, shape)
     for other in (
