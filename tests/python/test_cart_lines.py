@@ -186,6 +186,13 @@ def test_customers_are_those_whom_the_location_serves(demand, customers, shape):
     assert len(set(generate(demand, customers, shape, location=99)["customer_key"])) > len(keys)
 
 
+@pytest.mark.parametrize("loyalty", [0.0, 1.0])
+def test_every_customer_of_a_location_comes(demand, customers, shape, loyalty):
+    lines = generate(demand, customers, replace(shape, category_loyalty=loyalty), units=300.0)
+    members = customers.members[True][11]
+    assert set(lines["customer_key"]) == set(customers.version_key[members])
+
+
 def test_surviving_units_meet_the_plan(demand, customers, shape):
     """Requested x survival is the plan; promotions double the 28th, weekly shocks average out."""
     survival = 1 - 0.68 * (1 - 0.14)
