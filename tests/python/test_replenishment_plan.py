@@ -175,6 +175,42 @@ def test_stock_is_low_below_the_threshold(replenishment, warehouse):
     assert shelves.stock.tolist() == [[4 - 1, 5 - 3, 6 - 3]]
 
 
+def test_returns_come_back_after_two_waits(replenishment, store):
+    """Of 40 units sold 20 come back; each day half of those in a wait leave it."""
+    selling = replace(store.selling, return_rate=0.5, return_days=4.0)
+    sold, none, draws = np.array([40.0]), np.zeros(1), np.array([0.25])
+    shelves = replenishment.ShelvesByFailures(selling, np.array([100]))
+    stock = []
+    for units in (sold, none, none, none, none):
+        shelves.sell(units, units, none, draws)
+        stock.append(int(shelves.stock[0, 0]))
+    # 0, 0, 5, 5 and 3.75 units come, rounded up as often as the draws are above the rest.
+    assert stock == [60, 60, 65, 70, 74]
+    shelves.forget_returns()
+    shelves.sell(none, none, none, draws)
+    assert shelves.stock.tolist() == [[74]]
+    # Two days at once: three in four leave a wait.
+    shelves = replenishment.ShelvesByFailures(selling, np.array([100]))
+    for units in (sold, none, none):
+        shelves.sell(units, units, none, draws, days=2)
+    assert shelves.stock.tolist() == [[60 + 11]]
+
+
+def test_units_that_leave_the_shelf(replenishment, store, warehouse):
+    """At the median: whole lines of 1.2 units; what vanishes is spread evenly over products."""
+    means, draws = np.array([[600.0, 1800.0], [1000.0, 3000.0]]), np.full((3, 2, 2), 0.5)
+    draws[1] = 0.9
+    location = replace(warehouse, schedule=replace(warehouse.schedule, adjustment_rate=0.5))
+    wanted, if_low, adjusted = replenishment.leaving_units(location, 0.9, means, draws)
+    assert wanted.tolist() == [[540, 1620], [900, 2700]]
+    # 344, 1,031, 573 and 1,719 lines.
+    assert if_low.tolist() == [[413, 1238], [688, 2063]]
+    assert adjusted.tolist() == [[600, 600], [1000, 1000]]
+    wanted, if_low, _ = replenishment.leaving_units(store, 1.0, means, draws)
+    assert wanted.tolist() == [[600, 1800], [1000, 3000]]
+    assert if_low is wanted
+
+
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
