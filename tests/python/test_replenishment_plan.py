@@ -211,6 +211,27 @@ def test_units_that_leave_the_shelf(replenishment, store, warehouse):
     assert if_low is wanted
 
 
+@pytest.mark.parametrize("days_since_review", [0, 1, 5, 13])
+def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, days_since_review):
+    """With all draws at the median, so many days of demand are missing since each review."""
+    monkeypatch.setattr(
+        replenishment.Location,
+        "uniforms",
+        lambda self, stream, days, size, uses=1: np.full((uses, len(days), size), 0.5),
+    )
+    selling = replace(store.selling, units_per_line=1.0, return_rate=0.0)
+    location = replace(store, days_since_review=days_since_review, selling=selling)
+    demand, level = np.array([1000.0, 2000.0]), np.array([10**6, 2 * 10**6])
+    shelves, before = replenishment.burn_in(location, 0, 1.0, demand, level)
+    # The gamma distribution of a week from two draws of one half.
+    daily = demand * math.log(2)
+    since = (days_since_review or 14) - 1
+    for failures in range(replenishment.MOST_FAILURES + 1):
+        now = level - daily * (since + 14 * failures)
+        assert shelves.stock[failures] == pytest.approx(now, abs=30)
+        assert before[failures] == pytest.approx(level - daily * 14 * (failures + 1), abs=30)
+
+
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
