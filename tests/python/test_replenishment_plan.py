@@ -232,6 +232,28 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
         assert before[failures] == pytest.approx(level - daily * 14 * (failures + 1), abs=30)
 
 
+def test_weeks_of_the_calibration_start_on_monday(replenishment, store, monkeypatch):
+    """The first day is a Friday."""
+    asked = []
+    uniforms = replenishment.Location.uniforms
+
+    def recorded(self, stream, days, size, uses=1):
+        if stream == replenishment.CALIBRATION_WEEK:
+            asked.append([int(day) for day in days])
+        return uniforms(self, stream, days, size, uses)
+
+    monkeypatch.setattr(replenishment.Location, "uniforms", recorded)
+    shelves = replenishment.ShelvesByFailures(store.selling, np.array([9]))
+    for _ in range(replenishment.MOST_FAILURES + 1):
+        shelves.review(np.array([9]))
+    launches = replenishment.Launches(day=np.zeros(1, int), units=np.array([9]))
+    replenishment.play_months(
+        store, shelves, np.array(MONTHS[:1]), [1.0], np.ones((1, 1)), np.array([[9]]), launches
+    )
+    month_end = replenishment.month_days(MONTHS[0])[1]
+    assert asked == [list(range(FIRST_DAY - 4, month_end, 7))]
+
+
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
