@@ -254,6 +254,37 @@ def test_weeks_of_the_calibration_start_on_monday(replenishment, store, monkeypa
     assert asked == [list(range(FIRST_DAY - 4, month_end, 7))]
 
 
+def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
+    replenishment, store, monkeypatch
+):
+    """In the two months after it; those of the first three months in the second and third."""
+    months = np.array(MONTHS)
+    days = np.arange(FIRST_DAY, replenishment.month_days(MONTHS[-1])[1])
+    month = np.searchsorted([replenishment.month_days(key)[1] for key in MONTHS], days, "right")
+    failures = np.arange(replenishment.MOST_FAILURES + 1)
+    # Shelves are emptied earlier from month to month.
+    empty = 1 - np.exp(-failures * (1 + month[:, None]) / 20)
+    before = []
+    monkeypatch.setattr(replenishment, "burn_in", lambda *given: (before.append(given[2:]), None))
+    monkeypatch.setattr(replenishment, "play_months", lambda *_: (days, empty, None))
+    share, demand = np.linspace(0.3, 0.9, 7), list(range(7))
+    shares, chances = replenishment.calibrate(
+        store, 0.2, months, share, demand, "level", None, None
+    )
+    assert before == [(0.3, 0, "level")]
+    emptied = [(1, 2), (1, 2), (1, 2), (4, 5), (5, 6)]
+    expected = [
+        replenishment.long_run_chances(0.2, store.schedule, empty[np.isin(month, which)])
+        for which in emptied
+    ]
+    assert np.array(chances) == pytest.approx(np.array(expected))
+    assert len(set(chances)) == 3
+    # Before the first day: so many that the first three months meet it on average.
+    is_first = month < 3
+    rates = replenishment.rate_by_opening(store, days[is_first], empty[is_first], *chances[0])
+    assert shares @ rates == pytest.approx(0.2, abs=1e-3)
+
+
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
