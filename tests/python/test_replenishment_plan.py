@@ -285,6 +285,39 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     assert shares @ rates == pytest.approx(0.2, abs=1e-3)
 
 
+def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, monkeypatch):
+    """A month is played with the share of the one before, the first with the middle."""
+    failures = np.arange(replenishment.MOST_FAILURES + 1)
+    played = []
+
+    def play(location, shelves, months, share, demand, level, launches):
+        played.append((*months, *share, *demand[:, 0], *level[:, 0]))
+        empty = np.tile(1 - np.exp(-failures / 10), (3, 1))
+        return None, empty, np.minimum(empty * len(played) * [[1], [0], [2]], 1)
+
+    before = []
+    monkeypatch.setattr(replenishment, "burn_in", lambda *given: (before.append(given[2:]), None))
+    monkeypatch.setattr(replenishment, "play_months", play)
+    months, demand = np.array(MONTHS[:3]), np.array([[1.0], [2.0], [3.0]])
+    shares = replenishment.shares_bought(warehouse, 0.2, months, demand, "level", 9 * demand, None)
+    empty = 1 - np.exp(-failures / 10)
+    chances = replenishment.long_run_chances(0.2, warehouse.schedule, np.tile(empty, (3, 1)))
+    of_failures = replenishment.failure_shares(*chances)
+    expected = [
+        warehouse.selling.share_bought(
+            of_failures @ (np.minimum(empty * n, 1) + np.minimum(2 * empty * n, 1)) / 3
+        )
+        for n in (1, 2, 3)
+    ]
+    assert shares == pytest.approx(expected, abs=1e-4)
+    first = (1 + warehouse.selling.share_bought_if_low) / 2
+    assert before == [(first, 1, "level")]
+    assert played == [
+        (month, share, units, 9 * units)
+        for month, share, units in zip(MONTHS, (first, *shares[:-1]), (1.0, 2.0, 3.0), strict=False)
+    ]
+
+
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
