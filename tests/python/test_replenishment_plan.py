@@ -727,6 +727,25 @@ def test_plan_of_a_launch(replenishment, store):
                 assert replenishment.month_days(row.month_key)[0] + day - 1 >= ranged_from
 
 
+@pytest.mark.parametrize(
+    ("days_since_review", "launch_day", "is_there", "is_due"),
+    [(8, 3, True, False), (7, 3, False, True), (1, 10, False, True), (0, 10, False, False)],
+)
+def test_launch_delivery_about_the_first_day(
+    replenishment, store, monkeypatch, days_since_review, launch_day, is_there, is_due
+):
+    """It came the day before or comes that day; it was ordered the day before or is that day."""
+    monkeypatch.setattr(replenishment, "SAMPLE_SIZE", 50)
+    location = replace(store, days_since_review=days_since_review)
+    rows = replenishment.plan_location(make_demand(launch_days=[launch_day]), location, 0.3)
+    launch = rows.to_pylist()[4]
+    level = launch["order_up_to_level"]
+    assert launch["product_key"] == 5
+    assert level > 0
+    opening = launch["opening_available"], launch["opening_in_transit"]
+    assert opening == (level * is_there, level * is_due)
+
+
 @pytest.mark.parametrize("period", [5, 14, 30])
 def test_ranged_from_the_first_receipt_of_two_weeks_or_the_launch(replenishment, store, period):
     schedule = replace(store.schedule, review_period_days=period, lead_time_days=4)
