@@ -166,6 +166,13 @@ def test_stronger_outages_begin_more_often_then_last_longer(store):
     assert schedule.outage_chances(1.0) == pytest.approx((0.4, 1.0))
 
 
+@pytest.mark.parametrize(("rate", "strength"), [(0.0, 0.999), (1.0, 0.0)])
+def test_strength_for_a_target_out_of_reach_is_an_end(replenishment, store, rate, strength):
+    """Whatever the outages, stock is never or always empty."""
+    found = replenishment.strength_for(0.5, store.schedule, lambda *_: rate)
+    assert found == pytest.approx(strength, abs=2e-6)
+
+
 def test_stock_is_low_below_the_threshold(replenishment, warehouse):
     """At the threshold customers buy what they want, below it what they want when it is low."""
     location = replace(warehouse, selling=replace(warehouse.selling, return_rate=0.0))
