@@ -173,6 +173,19 @@ def test_strength_for_a_target_out_of_reach_is_an_end(replenishment, store, rate
     assert found == pytest.approx(strength, abs=2e-6)
 
 
+def test_orders_fail_by_the_chances_of_their_month(replenishment, store):
+    """Reviews are on the 12th and 26th of October and the 9th and 23rd of November."""
+    ranged_from = np.array([0, FIRST_DAY + 9, FIRST_DAY + 10])
+    always = [(1.0, 1.0)] * 2
+    days = replenishment.failed_order_days(store, MONTHS[:2], always, np.ones(3, bool), ranged_from)
+    assert days.to_pylist() == [[12, 26], [12, 26], [26], [9, 23], [9, 23], [9, 23]]
+    # First outages go on and none begins, then each ends and begins at once.
+    in_turn = [(0.0, 1.0), (1.0, 0.0)]
+    failing = np.array([True, False])
+    days = replenishment.failed_order_days(store, MONTHS[:2], in_turn, failing, np.zeros(2))
+    assert days.to_pylist() == [[12, 26], [], [23], [9]]
+
+
 def test_stock_is_low_below_the_threshold(replenishment, warehouse):
     """At the threshold customers buy what they want, below it what they want when it is low."""
     location = replace(warehouse, selling=replace(warehouse.selling, return_rate=0.0))
