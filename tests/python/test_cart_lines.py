@@ -559,6 +559,19 @@ def test_version_in_force(demand, customers):
     assert demand.version_of(two, customer, day).tolist() == [0, 1, 1, 2, 2]
 
 
+def test_customers_weigh_as_often_as_they_visit(demand, customers):
+    """As they and their segments on the first day do; by category of what they prefer."""
+    changed = replace(customers, segment=np.where(np.arange(30) < 10, 0, 1))
+    members, weight, segment = demand.customers_at(changed, 12, True, 20_000)
+    assert sorted(members.tolist()) == list(range(1, 30, 2))
+    assert (np.diff(members % 4) >= 0).all()
+    assert segment.tolist() == (members >= 10).tolist()
+    assert weight.tolist() == ((1 + members % 3) * (1 + (members >= 10))).tolist()
+    everybody, _, _ = demand.customers_at(changed, 99, True, 20_000)
+    assert sorted(everybody.tolist()) == list(range(30))
+    assert (np.diff(everybody % 4) >= 0).all()
+
+
 def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
     """Half of the customers prefer the web, half the app, with weights 1 to 3."""
     group = make_group(demand, True)
