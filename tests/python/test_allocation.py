@@ -390,6 +390,24 @@ def test_capacity_exceeded_only_in_peak_season(compare, start, is_lost):
     assert {outcome["is_abandoned"] for outcome in outcomes.values()} == {is_lost}
 
 
+def test_peak_season_is_that_of_the_location(compare_locations):
+    """Of two that are played together one is in its peak season."""
+    locations = {
+        key: (make_calendar(START, 1), make_plan(START, 1, [1], opening=5), [], lines)
+        for key, lines in (
+            (2, [make_line(n, START, quantity=3) for n in (1, 2)]),
+            (5, [make_line(n, START, quantity=3) for n in (3, 4)]),
+        )
+    }
+    locations[5][0][0]["is_peak_season"] = False
+    answers = compare_locations(locations)
+    exceeded = {
+        key: {cart["capacity_exceeded_trigger"] for cart in carts.values()}
+        for key, (_, carts, _, _) in answers.items()
+    }
+    assert exceeded == {2: {True}, 5: {False}}
+
+
 def test_recovery_competes_on_its_own_day(compare):
     cart = {
         "is_digital": True,
