@@ -406,6 +406,47 @@ def test_outages_before_the_first_day_are_those_of_the_last_review(replenishment
     assert 0.4 < first.mean() < 0.8
 
 
+def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monkeypatch):
+    """With its demand, the level that covers it, its share of sales and its outages."""
+    given = {}
+
+    def record(name, answer):
+        def recorded(*arguments):
+            given[name] = arguments
+            return answer
+
+        monkeypatch.setattr(replenishment, name, recorded)
+
+    shares = replenishment.failure_shares(0.2, 0.7)
+    chances = [(0.2 + n / 100, 0.7) for n in range(3)]
+    record("shares_bought", np.linspace(0.9, 0.5, 5))
+    record("calibrate", (shares, chances))
+    record("opening_stock", (np.arange(5.0), np.arange(5.0), np.zeros(5, bool)))
+    demand = make_demand(launch_days=[-1, 0])
+    rows = replenishment.plan_location(demand, warehouse, 0.3).to_pandas()
+    _, share, planned, level, *outages = given["opening_stock"]
+    assert share == 0.9
+    assert planned.tolist() == demand["planned_daily_demand"].to_pylist()[:5]
+    stocking = demand["stocking_daily_demand"].to_numpy()[:5]
+    # No product is ordered again that is launched on the first day.
+    assert level.tolist() == [*(np.ceil(stocking * 45) + 1)[:4].tolist(), 0]
+    assert outages == [shares, *chances[0]]
+    opening = rows["opening_available"] + rows["opening_in_transit"]
+    assert opening[:4].tolist() == [0, 2, 4, 6]
+    assert opening[4] == 8 + rows["order_up_to_level"][4]
+    # Of two months ahead only the demand is known.
+    for name, target_rate, months in (
+        ("shares_bought", *given["shares_bought"][1:3]),
+        ("calibrate", *given["calibrate"][1:3]),
+    ):
+        assert (target_rate, months.tolist()) == (0.3, MONTHS[:5])
+        *_, of_demand, of_opening, of_level, launches = given[name]
+        assert of_demand.shape == of_level.shape == (5, replenishment.SAMPLE_SIZE)
+        assert set(of_demand[0]) == set(planned)
+        assert set(of_opening) == set(level)
+        assert set(launches.day) == {0, FIRST_DAY}
+
+
 def test_reorder_point_covers_review_and_lead_time(replenishment, store):
     rows = plan(replenishment, store)
     daily = rows["planned_daily_demand"]
