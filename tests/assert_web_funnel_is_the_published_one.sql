@@ -1,6 +1,6 @@
 -- 6 to 8% of sessions add to the cart, about 2.2% buy (fewer where shelves are thin), nearly half
--- leave at once, and desktop buys nearly twice as often as mobile; a small world strays too far from
--- its shares to be judged.
+-- leave at once, and desktop buys nearly twice as often as mobile; a small world strays too far
+-- from its shares to be judged.
 with
 
 sessions as (
