@@ -49,7 +49,7 @@ where
         or (
             {{ var('cart_abandonment_base_rate') }} between 0.6 and 0.75
             and (
-                funnel.conversion_rate not between 0.016 and 0.028
+                funnel.conversion_rate not between 0.017 and 0.026
                 or funnel.desktop_rate / funnel.mobile_rate not between 1.5 and 2.2
             )
         )
