@@ -214,7 +214,7 @@ def build_tiny(
     Returns the tables, which can be read when the engine is the local one, and the run.
     """
     world = World(folder / "warehouse")
-    for seed in (ROOT / "seeds").glob("*.csv") if seeds_of else ():
+    for seed in (ROOT / "seeds").rglob("*.csv") if seeds_of else ():
         shutil.copytree(seeds_of.folder(seed.stem), world.folder(seed.stem))
     commands = [] if seeds_of else [["seed"]]
     commands.append(["run", "--threads", str(threads), *selection])

@@ -216,7 +216,7 @@ MAY_BE_EMPTY = {"holidays", "promotions"}
 def seed_tests() -> list[tuple[str, str, dict]]:
     """Return seed, kind and arguments of each test of a seed."""
     found = []
-    for path in (ROOT / "seeds").glob("*.yml"):
+    for path in (ROOT / "seeds").rglob("*.yml"):
         (seed,) = yaml.safe_load(path.read_text())["seeds"]
         tests = [*seed.get("data_tests", [])]
         for column in seed["columns"]:
@@ -244,7 +244,7 @@ def printed_lines(tmp_path_factory):
     unused = shutil.ignore_patterns(".*", "target", "warehouse*", "logs", "docs")
     shutil.copytree(ROOT, project, ignore=unused)
     for _, seed, column, row_number, value, _ in EDITS:
-        path = project / "seeds" / f"{seed}.csv"
+        (path,) = (project / "seeds").rglob(f"{seed}.csv")
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         if column:
@@ -256,7 +256,7 @@ def printed_lines(tmp_path_factory):
             writer.writeheader()
             writer.writerows(rows)
     for seed, old, new, _ in itertools.chain(*TEXT_EDITS.values()):
-        path = project / "seeds" / f"{seed}.csv"
+        (path,) = (project / "seeds").rglob(f"{seed}.csv")
         text = path.read_text()
         assert old is None or old in text, (seed, old)
         path.write_text(text.replace(old, new) if old else text.splitlines()[0] + "\n")
@@ -311,7 +311,7 @@ def test_every_seed_is_refused_when_it_is_empty():
             refused |= {target[0].split("'")[1] for target in arguments["keys"].values()}
         elif arguments.get("complete") or {} in arguments.get("sums", {}).values():
             refused.add(seed)
-    seeds = {path.stem for path in (ROOT / "seeds").glob("*.csv")}
+    seeds = {path.stem for path in (ROOT / "seeds").rglob("*.csv")}
     assert seeds - refused == MAY_BE_EMPTY - refused
 
 

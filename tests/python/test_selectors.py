@@ -64,10 +64,10 @@ def test_dimensions_are_all_dimensions_with_their_tests(selected, manifest):
 
 
 def test_facts_are_all_facts_and_what_they_are_made_from(selected, manifest):
-    folders = {"dimensions", "demand", "allocation", "facts"}
+    folders = {"dimensions", "demand", "allocation", "facts", "web"}
     assert models_of(selected["facts"], manifest) == folders
     models = {k for k, n in manifest["nodes"].items() if n["resource_type"] == "model"}
-    facts = {key for key in models if manifest["nodes"][key]["fqn"][1] == "facts"}
+    facts = {key for key in models if manifest["nodes"][key]["fqn"][1] in ("facts", "web")}
     assert facts <= selected["facts"]
 
 

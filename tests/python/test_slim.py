@@ -47,7 +47,7 @@ CHANGES = {
         {"int_allocation"},
     ),
     "seed": (
-        "seeds/movement_types.csv",
+        "seeds/supply/movement_types.csv",
         replace("supplier_delivery", "delivery"),
         {"movement_types"},
     ),
