@@ -17,6 +17,9 @@ PROJECT = {
     # Both values are fixed when the model is parsed.
     "models/marked.sql": "{{ config(tags=[var('mark')]) }} select 1 as {{ var('mark') }}",
     "models/plain.sql": "select 1 as x",
+    "macros/none.sql": "{% macro none_of(x) %} where {{ x }} is null {% endmacro %}",
+    "tests/plain_has_x.sql": "select x from {{ ref('plain') }} {{ none_of('x') }}",
+    "tests/_tests.yml": "data_tests: [{name: plain_has_x, description: It has.}]",
 }
 
 
@@ -80,6 +83,26 @@ def test_edited_file_is_parsed(project):
     ]
     model.write_text(PROJECT["models/marked.sql"])
     assert parse(project, "a")[:2] == (1, ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "description"),
+    [
+        ("tests/plain_has_x.sql", "select x", "select  x", "It has."),
+        ("macros/none.sql", "is null", "is  null", "It has."),
+        ("tests/_tests.yml", "It has.", "It still has.", "It still has."),
+    ],
+)
+def test_description_of_a_test_outlives_an_edit(project, name, old, new, description):
+    """Of its file, of a macro that it calls, and of the properties: dbt alone forgets it."""
+    file = project / name
+    file.write_text(PROJECT[name].replace(old, new))
+    try:
+        parse(project, "a")
+        manifest = json.loads((project / "target" / "manifest.json").read_text())
+        assert manifest["nodes"]["test.stub.plain_has_x"]["description"] == description
+    finally:
+        file.write_text(PROJECT[name])
 
 
 @pytest.mark.parametrize("content", ["other variables", "damaged"])
