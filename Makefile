@@ -14,6 +14,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # To be followed by the target, the folder for the files of the run, and the command.
 DBT = .venv/bin/python scripts/run_dbt.py
+# To be followed by a label and a command. SIGTERM of make goes to its child alone, so no shell may
+# stand between: one command a line.
+TIMED = .venv/bin/python scripts/timed.py
+# To be followed by a script and its arguments.
+STOPPABLE = .venv/bin/python scripts/stoppable.py
 # A process for each core, four at most; tests/python/conftest.py says which tests share one.
 # The tests of the adapter run dbt in their own process, so they get processes of their own.
 PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
@@ -49,22 +54,22 @@ engines:
 
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
-	@.venv/bin/python scripts/slim.py forget --state '$(STATE)' && \
-	scripts/timed.sh 'build ($(PRESET))' \
-	    $(DBT) $(TARGET) target build --exclude-resource-type unit_test && \
-	.venv/bin/python scripts/slim.py save --state '$(STATE)' --target $(TARGET)
+	@.venv/bin/python scripts/slim.py forget --state '$(STATE)'
+	@$(TIMED) 'build ($(PRESET))' \
+	    $(DBT) $(TARGET) target build --exclude-resource-type unit_test
+	@.venv/bin/python scripts/slim.py save --state '$(STATE)' --target $(TARGET)
 
 slim: setup ## Build what changed since make build beside its tables, and test it
-	@scripts/timed.sh 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'
+	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'
 
 validate: setup ## Print the published validations of the tables built last
-	@.venv/bin/python scripts/validate.py --target $(TARGET)
+	@$(STOPPABLE) scripts/validate.py --target $(TARGET)
 
 report: setup ## Write a page with charts of the tables built last to target/report.html
-	@scripts/timed.sh 'report' .venv/bin/python scripts/report.py --target $(TARGET)
+	@$(TIMED) 'report' $(STOPPABLE) scripts/report.py --target $(TARGET)
 
 scenario: setup ## Build another policy on the same demand and print the difference
-	@scripts/timed.sh 'scenario' .venv/bin/python scripts/scenario.py --target $(TARGET) \
+	@$(TIMED) 'scenario' $(STOPPABLE) scripts/scenario.py --target $(TARGET) \
 	    --name '$(NAME)'
 
 fingerprint: setup ## Print rows and content hash of the tables built last
@@ -74,14 +79,14 @@ fingerprint: setup ## Print rows and content hash of the tables built last
 test: engines ## Run all tests on the tiny preset
 	@rm -rf target/test
 	@PRESET=tiny STOCKTRUE_WAREHOUSE='$(TEST_WAREHOUSE)' STOCKTRUE_SCHEMA=stocktrue \
-	    scripts/timed.sh 'build (tiny)' $(DBT) local target/test build
-	@scripts/timed.sh 'pytest (adapter)' $(PYTEST) tests/python/adapter
-	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' scripts/timed.sh 'pytest' \
+	    $(TIMED) 'build (tiny)' $(DBT) local target/test build
+	@$(TIMED) 'pytest (adapter)' $(PYTEST) tests/python/adapter
+	@STOCKTRUE_TINY_WAREHOUSE='$(TEST_WAREHOUSE)' $(TIMED) 'pytest' \
 	    $(PYTEST) --ignore tests/python/adapter
 
 unit: engines ## Run the Python tests that need no tables
-	@scripts/timed.sh 'unit (adapter)' $(PYTEST) tests/python/adapter
-	@scripts/timed.sh 'unit' $(PYTEST) -m 'not tables' --ignore tests/python/adapter
+	@$(TIMED) 'unit (adapter)' $(PYTEST) tests/python/adapter
+	@$(TIMED) 'unit' $(PYTEST) -m 'not tables' --ignore tests/python/adapter
 
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
@@ -90,13 +95,13 @@ soak: setup ## Kill, interrupt and crowd tiny builds, and check that nothing is 
 	@.venv/bin/python scripts/soak.py $(SOAK)
 
 lint: tools ## Check the style of Python and SQL
-	@scripts/timed.sh 'ruff check' .venv/bin/ruff check --output-format concise
-	@scripts/timed.sh 'ruff format' .venv/bin/ruff format --check
+	@$(TIMED) 'ruff check' .venv/bin/ruff check --output-format concise
+	@$(TIMED) 'ruff format' .venv/bin/ruff format --check
 	@.venv/bin/python scripts/kept_parse.py target/lint
-	@scripts/timed.sh 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
+	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
 
 docs: setup ## Write the documentation site to target/
-	@scripts/timed.sh 'docs' $(DBT) $(TARGET) target docs generate --static
+	@$(TIMED) 'docs' $(DBT) $(TARGET) target docs generate --static
 	@echo 'open target/static_index.html'
 
 clean: ## Remove .venv, all generated tables and files

@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
+from support import ROOT
 
 PYTHON = """
     import numpy as np
@@ -27,6 +29,13 @@ SQL = """
     -- depends_on: {{ ref('first') }}
     select sum(a.id % 7 * b.id) as id from range(10000000) as a cross join range(1000000) as b
     """
+SCRIPT = """
+    import sys
+
+    from dbt.cli.main import dbtRunner
+
+    dbtRunner().invoke(sys.argv[1:])
+    """
 QUICK = {
     "slow.py": "def model(dbt, session):\n    return session.range(3)\n",
     "slow.sql": "select 3 as id",
@@ -42,8 +51,6 @@ QUICK = {
     ids=["ctrl-c-in-python", "sigterm-in-sql"],
 )
 def test_signal_ends_a_build(project, number, model, text, to_group):
-    temporary = project.folder / "tmp"
-    temporary.mkdir()
     project.write(
         {
             "models/first.sql": "select 1 as id",
@@ -51,8 +58,38 @@ def test_signal_ends_a_build(project, number, model, text, to_group):
             "models/last.sql": "select * from {{ ref('slow') }}",
         }
     )
+    status, lines = interrupted(project, project.command("build"), model, number, to_group)
+    assert status == 128 + number
+    assert lines[-1] == f"stopped by {number.name}; dbt retry goes on from here"
+    assert statuses(project) == {"first": "success", "slow": "skipped", "last": "skipped"}
+
+    project.write({f"models/{model}": QUICK[model]})
+    assert set(project.run("retry")) == {"slow", "last"}
+    assert project.rows("last")
+
+
+def test_signal_ends_a_script_that_calls_dbt(project):
+    """In one process, as `make scenario` and `make report` do."""
+    files = {"models/first.sql": "select 1 as id", "models/slow.py": PYTHON, "script.py": SCRIPT}
+    project.write(files)
+    stoppable = str(ROOT / "scripts" / "stoppable.py")
+    command = [sys.executable, stoppable, "script.py", *project.arguments("build")]
+    status, lines = interrupted(project, command, "slow.py", signal.SIGINT, to_group=True)
+    assert status == 128 + signal.SIGINT
+    assert lines == ["script: stopped by SIGINT"]
+
+
+def interrupted(
+    project, command: list[str], model: str, number: int, to_group: bool
+) -> tuple[int, list[str]]:
+    """Sends a signal while the slow model runs; returns the status and the lines after that.
+
+    Nothing of the process may be left, nor a traceback.
+    """
+    temporary = project.folder / "tmp"
+    temporary.mkdir()
     builder = subprocess.Popen(
-        project.command("build"),
+        command,
         cwd=project.folder,
         env={**os.environ, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
@@ -63,34 +100,27 @@ def test_signal_ends_a_build(project, number, model, text, to_group):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        lines = begun(builder, model)
+        wait_for(builder, model)
         (os.killpg if to_group else os.kill)(builder.pid, number)
-        lines += builder.communicate(timeout=60)[0].splitlines()
+        lines = builder.communicate(timeout=60)[0].splitlines()
         # Its output has ended, so nobody of the group holds it any more.
     finally:
         if builder.poll() is None:
             os.killpg(builder.pid, signal.SIGKILL)
-
-    assert builder.returncode == 128 + number
-    assert lines[-1] == f"stopped by {number.name}; dbt retry goes on from here"
     assert not [line for line in lines if "Traceback" in line or "Error" in line]
-    assert statuses(project) == {"first": "success", "slow": "skipped", "last": "skipped"}
     assert not list(temporary.iterdir())
-
-    project.write({f"models/{model}": QUICK[model]})
-    assert set(project.run("retry")) == {"slow", "last"}
-    assert project.rows("last")
+    return builder.returncode, lines
 
 
-def begun(builder: subprocess.Popen, model: str) -> list[str]:
-    """Waits until the slow model runs, which is after `first`; returns the lines until then."""
+def wait_for(builder: subprocess.Popen, model: str) -> None:
+    """Waits until the slow model runs, which is after `first`."""
     wanted = "model begun" if model.endswith(".py") else "START sql table model main.slow"
     lines = []
     for line in builder.stdout:
-        lines.append(line.rstrip())
+        lines.append(line)
         if wanted in line:
-            return lines
-    raise AssertionError("\n".join(lines))
+            return
+    raise AssertionError("".join(lines))
 
 
 def statuses(project) -> dict[str, str]:

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from multiprocessing import util
 from multiprocessing.synchronize import SemLock
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from dbt.adapters.embedded import scratch
@@ -62,14 +62,24 @@ def _wait(pipe: int) -> None:
 
 
 def _end(number: int) -> None:
-    """Says so in one line and ends this process, whatever its other threads are at."""
-    late = threading.Timer(LONGEST_SECONDS, os._exit, [128 + number])
-    late.daemon = True
-    late.start()
+    """Ends this process, with the results of the nodes that have run."""
     line = f"stopped by {signal.Signals(number).name}"
+    _end_in_time(number)
     with suppress(Exception):
         if _running and _write_results(_running):
             line += "; dbt retry goes on from here"
+    end(number, line)
+
+
+def _end_in_time(number: int) -> None:
+    late = threading.Timer(LONGEST_SECONDS, os._exit, [128 + number])
+    late.daemon = True
+    late.start()
+
+
+def end(number: int, line: str) -> NoReturn:
+    """Says `line` and ends this process for a signal, whatever its other threads are at."""
+    _end_in_time(number)
     for step in (*_endings, _unlink_semaphores, scratch.remove, sys.stdout.flush):
         with suppress(Exception):
             step()
