@@ -42,6 +42,7 @@ from support import (
 from test_contracts import CONTRACTS, PUBLISHED
 
 CATALOG = "retail"
+PYTHON_MODELS = {"int_replenishment_plan", "int_cart_lines", "int_allocation"}
 COUNTED = """
 def model(dbt, session):
     return session.range(3)
@@ -201,8 +202,24 @@ def test_large_tables_are_clustered_and_optimized(built):
     assert all(built.workspace.tables[SCHEMA, name].optimized for name in clustered)
 
 
+def test_compute_is_configured_for_python_models_alone(manifest):
+    """SQL runs on the warehouse, which takes none of it."""
+    keys = {
+        *("submission_method", "timeout", "environment_key", "python_job_config"),
+        "job_cluster_config",
+    }
+    configured = {
+        node["name"]: keys & set(node["config"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+    assert {n: found for n, found in configured.items() if found} == dict.fromkeys(
+        PYTHON_MODELS, keys
+    )
+
+
 def test_python_models_run_as_serverless_notebooks(built, notebooks):
-    assert set(notebooks) == {"int_replenishment_plan", "int_cart_lines", "int_allocation"}
+    assert set(notebooks) == PYTHON_MODELS
     for run in built.workspace.runs:
         assert not run.error
         (environment,) = run.request["environments"]
@@ -222,7 +239,9 @@ def small_site(stub, tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     project = folder / "project"
     shutil.copytree(stub, project)
-    (project / "models" / "counted.py").write_text(COUNTED)
+    # By its name and folder it is configured as the project's own.
+    (project / "models" / "demand").mkdir()
+    (project / "models" / "demand" / "int_cart_lines.py").write_text(COUNTED)
     (project / "models" / "parent.sql").write_text("select 1 as id")
     (project / "models" / "child.sql").write_text("select id from {{ ref('parent') }}")
     (project / "models" / "keys.yml").write_text(KEYS)
