@@ -1,16 +1,15 @@
-"""The published contracts: every model's properties and built table agree with contracts/."""
+"""What is promised of tables: their properties and rows agree with the record, contracts.yml."""
 
 import functools
+import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import yaml
-from support import ROOT
 
-CONTRACTS = {
-    path.stem: yaml.safe_load(path.read_text()) for path in sorted(ROOT.glob("contracts/*.yml"))
-}
+CONTRACTS = yaml.safe_load(Path(__file__).with_name("contracts.yml").read_text())
 
 # Internal tables may gain columns freely; the others are built exactly as declared.
 PUBLISHED = [table for table in CONTRACTS if not table.startswith("int_")]
@@ -34,9 +33,10 @@ def model_of(manifest: dict, table: str) -> dict | None:
 def agrees_in_order(columns: list[str], table: str) -> bool:
     """Tell whether the columns are those of the contract in its order.
 
-    Published tables may have more columns just before source_system, the others anywhere.
+    Published tables may have more columns just before source_system, or at the end where there is
+    none; the others anywhere.
     """
-    promised = [column["name"] for column in CONTRACTS[table]["columns"]]
+    promised = list(CONTRACTS[table]["columns"])
     if table not in PUBLISHED:
         return set(promised) <= set(columns)
     fixed = promised.index("source_system") if "source_system" in promised else len(promised)
@@ -44,8 +44,13 @@ def agrees_in_order(columns: list[str], table: str) -> bool:
     return columns[:fixed] + columns[len(columns) - tail :] == promised
 
 
+def declaration(column: dict) -> str:
+    """Return type and nullability of a column of the properties as contracts.yml writes them."""
+    required = any(constraint["type"] == "not_null" for constraint in column["constraints"])
+    return f"{column['data_type']} not null" if required else column["data_type"]
+
+
 def test_every_published_model_has_a_contract(manifest):
-    """A consumer finds the meaning of each gold table in contracts/."""
     models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
     names = {model["name"] for model in models}
     assert {name for name in names if name.startswith("gold_")} <= set(CONTRACTS)
@@ -56,15 +61,9 @@ def test_properties_agree_with_the_contract(manifest, table):
     """Names, types, order and not-null constraints of the model's properties."""
     model = model_of(manifest, table)
     assert model, f"no model {table}"
-    columns = {
-        name: (
-            column["data_type"],
-            all(constraint["type"] != "not_null" for constraint in column["constraints"]),
-        )
-        for name, column in model["columns"].items()
-    }
-    expected = {c["name"]: (c["type"], c["nullable"]) for c in CONTRACTS[table]["columns"]}
-    assert {name: columns.get(name) for name in expected} == expected
+    columns = {name: declaration(column) for name, column in model["columns"].items()}
+    promised = CONTRACTS[table]["columns"]
+    assert {name: columns.get(name) for name in promised} == promised
     assert agrees_in_order(list(columns), table)
 
 
@@ -116,6 +115,32 @@ def test_declared_keys_are_tested(manifest, table):
     assert set(CONTRACTS[table].get("foreign_keys", {})) <= foreign
 
 
+def test_rules_of_descriptions_are_tested(manifest):
+    """A column whose description gives a rule is looked at by a data test of its table."""
+    looked_at = {}
+    for node in manifest["nodes"].values():
+        if node["resource_type"] != "test":
+            continue
+        if model := node.get("attached_node"):
+            looked_at.setdefault(model, []).append(json.dumps(node["test_metadata"]["kwargs"]))
+        else:
+            for parent in node["depends_on"]["nodes"]:
+                looked_at.setdefault(parent, []).append(node["raw_code"])
+    ruled = [
+        (key, name)
+        for key, node in manifest["nodes"].items()
+        for name, column in node.get("columns", {}).items()
+        if "Rule:" in column["description"]
+    ]
+    assert len(ruled) > 40
+    untested = [
+        (key, name)
+        for key, name in ruled
+        if not re.search(rf"\b{name}\b", "\n".join(looked_at.get(key, [])))
+    ]
+    assert untested == []
+
+
 def test_internal_models_are_private(manifest):
     """Only the published tables may be relied on; the others can change without notice."""
     models = [n for n in manifest["nodes"].values() if n["resource_type"] == "model"]
@@ -129,7 +154,7 @@ def test_internal_models_are_private(manifest):
 def test_order_rule_of_the_contracts():
     """New columns are allowed only just before source_system; none may be lost or moved."""
     table = "gold_channel_dim"
-    columns = [column["name"] for column in CONTRACTS[table]["columns"]]
+    columns = list(CONTRACTS[table]["columns"])
     last = columns.index("source_system")
     assert agrees_in_order(columns, table)
     assert agrees_in_order([*columns[:last], "new", *columns[last:]], table)
@@ -153,10 +178,10 @@ def test_table_agrees_with_the_contract(tiny_world, manifest, table):
     if table in PUBLISHED:
         assert built.column_names == list(model_of(manifest, table)["columns"])
     assert agrees_in_order(built.column_names, table)
-    for column in CONTRACTS[table]["columns"]:
-        name = column["name"]
-        assert built.schema.field(name).type in ARROW_TYPES[column["type"]], name
-        assert column["nullable"] or built[name].null_count == 0, name
+    for name, promised in CONTRACTS[table]["columns"].items():
+        type_, _, constraint = promised.partition(" ")
+        assert built.schema.field(name).type in ARROW_TYPES[type_], name
+        assert not constraint or built[name].null_count == 0, name
 
 
 @pytest.mark.parametrize("table", CONTRACTS)

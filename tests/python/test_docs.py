@@ -63,6 +63,11 @@ def test_every_node_is_described(manifest):
     assert [key for key, node in nodes.items() if not node["description"].strip()] == []
 
 
+def test_every_table_says_first_what_a_row_is(manifest):
+    nodes = nodes_of(manifest, "seed", "model").values()
+    assert [n["name"] for n in nodes if not n["description"].startswith("One row per ")] == []
+
+
 def test_every_column_is_described(manifest, tiny_world):
     """The columns of the properties are all that the tables have."""
     for node in nodes_of(manifest, "seed", "model").values():
