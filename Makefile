@@ -66,7 +66,7 @@ validate: setup ## Print the published validations of the tables built last
 	@$(STOPPABLE) scripts/validate.py --target $(TARGET)
 
 report: setup ## Write a page with charts of the tables built last to target/report.html
-	@$(TIMED) 'report' $(STOPPABLE) scripts/report.py --target $(TARGET)
+	@PYTHONPATH=scripts $(TIMED) 'report' $(STOPPABLE) report --target $(TARGET)
 
 scenario: setup ## Build another policy on the same demand and print the difference
 	@$(TIMED) 'scenario' $(STOPPABLE) scripts/scenario.py --target $(TARGET) \
@@ -98,7 +98,7 @@ lint: tools ## Check the style of Python and SQL
 	@$(TIMED) 'ruff check' .venv/bin/ruff check --output-format concise
 	@$(TIMED) 'ruff format' .venv/bin/ruff format --check
 	@.venv/bin/python scripts/kept_parse.py target/lint
-	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses
+	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses report
 
 docs: setup ## Write the documentation site to target/
 	@$(TIMED) 'docs' $(DBT) $(TARGET) target docs generate --static

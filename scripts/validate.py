@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -53,16 +54,17 @@ def figure_text(value: float | None, decimals: int = 6) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def range_text(low: float | None, high: float | None, decimals: int = 6) -> str:
-    """Return the range that passes as text."""
-    first, last = figure_text(low, decimals), figure_text(high, decimals)
+def range_text(
+    low: float | None, high: float | None, shown: Callable[[float | None], str] = figure_text
+) -> str:
+    """Return a range, open at one end or both, as text; `shown` makes text of its ends."""
     if low is None and high is None:
         return "any"
     if low is None:
-        return f"at most {last}"
+        return f"at most {shown(high)}"
     if high is None:
-        return f"at least {first}"
-    return first if low == high else f"{first} to {last}"
+        return f"at least {shown(low)}"
+    return shown(low) if low == high else f"{shown(low)} to {shown(high)}"
 
 
 def table(results: list[dict], width: int) -> str:

@@ -1,6 +1,6 @@
 """Ask the built tables of any target, in this process, through dbt and its adapter.
 
-    with open_warehouse("local", "path:analyses/report") as warehouse:
+    with open_warehouse("local", "path:report/queries") as warehouse:
         if missing := warehouse.missing(warehouse.tables_read()):
             sys.exit(f"no {missing[0]}: run make build first")
         rows = warehouse.query(warehouse.analysis("report_headline"))

@@ -25,7 +25,10 @@ _FORKS.set_forkserver_preload(
 def run(
     program: str | Path, *arguments: str | Path, cwd: Path, env: dict[str, str]
 ) -> subprocess.CompletedProcess:
-    """Run a Python file as a program and wait for it; the environment is that of `env` alone."""
+    """Run a program and wait for it; the environment is that of `env` alone.
+
+    The program is a Python file, or the name of a module as `python -m` takes it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         outputs = Path(folder, "stdout"), Path(folder, "stderr")
         command = [str(program), *map(str, arguments)]
@@ -44,8 +47,11 @@ def _main(command: list[str], cwd: str, env: dict[str, str], outputs: tuple[Path
     os.environ.clear()
     os.environ.update(env)
     sys.argv = command
-    sys.path[:0] = [str(Path(command[0]).parent)]
     try:
-        runpy.run_path(command[0], run_name="__main__")
+        if "/" in command[0]:
+            sys.path[:0] = [str(Path(command[0]).parent)]
+            runpy.run_path(command[0], run_name="__main__")
+        else:
+            runpy.run_module(command[0], run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()

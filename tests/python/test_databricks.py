@@ -292,7 +292,7 @@ def test_report_is_drawn_from_its_tables(built, tmp_path):
     """The queries of `make report` run through dbt-databricks, and their rows come back typed."""
     page = tmp_path / "report.html"
     done = forks.run(
-        *(ROOT / "scripts" / "report.py", "--target", "databricks", "--output", page),
+        *("report", "--target", "databricks", "--output", page),
         cwd=ROOT,
         env={**os.environ, **built.env, "DBT_PROFILES_DIR": str(built.profiles)},
     )

@@ -8,12 +8,15 @@ from html.parser import HTMLParser
 
 import forks
 import pytest
-import report
-import report_figures
 import yaml
 from support import ROOT, SCHEMA
 from test_contracts import PUBLISHED
 from warehouse_query import open_warehouse
+
+from report.__main__ import QUERIES, Progress, ask
+from report.figures.abandonment import compared_segments, wilson
+from report.figures.days import marked_holidays
+from report.page.html import how_built, realism_rows, render
 
 CHARTS = {
     "inventory-store",
@@ -80,7 +83,7 @@ class Outline(HTMLParser):
 
 def make_report(warehouse, output, **env):
     return forks.run(
-        *(ROOT / "scripts" / "report.py", "--output", output),
+        *("report", "--output", output),
         cwd=ROOT,
         env=os.environ | {"STOCKTRUE_WAREHOUSE": str(warehouse), "STOCKTRUE_SCHEMA": SCHEMA} | env,
     )
@@ -102,8 +105,8 @@ def asked(tiny_world):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STOCKTRUE_WAREHOUSE", str(tiny_world.warehouse))
         patch.setenv("STOCKTRUE_SCHEMA", SCHEMA)
-        with open_warehouse("local", "path:analyses/report") as warehouse:
-            return warehouse.tables_read(), report.ask(warehouse, report.Progress())
+        with open_warehouse("local", QUERIES) as warehouse:
+            return warehouse.tables_read(), ask(warehouse, Progress())
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +189,7 @@ def test_figures_beside_published_ones_are_placed_on_a_scale():
     unheard = {"unit": "days", "published_low": None, "published_high": None, "measured_value": 3.0}
     turns = {"unit": "per year", "published_low": 3.1, "published_high": 4.5, "measured_value": 4.0}
     absent = {**inside, "measured_value": None}
-    shown = report.realism_rows([inside, below, at_most, unheard, turns, absent])
+    shown = realism_rows([inside, below, at_most, unheard, turns, absent])
     assert [row["published"] for row in shown] == [
         "10% to 20%",
         "-2.8 to -2.2",
@@ -234,7 +237,7 @@ def test_world_without_carts_returns_and_stockouts_has_a_page(answers):
         {**row, "measured_value": None, "expected_min": None, "expected_max": None}
         for row in answers["validations"]
     ]
-    html = report.page(quiet, "sail", "local", SCHEMA)
+    html = render(quiet, "sail", "local", SCHEMA)
     assert html.count("These tables have no rows for this chart.") == 8
     assert set(Outline(html).sources) == {
         "stockouts-by-day",
@@ -254,16 +257,16 @@ def test_missing_tables_are_told_in_one_line(tmp_path):
 
 def test_preset_and_changed_variables_are_found(answers):
     built = {row["variable_name"]: row["variable_value"] for row in answers["variables"]}
-    assert report.how_built(built) == ("tiny", "")
+    assert how_built(built) == ("tiny", "")
     changed = {**built, "num_products": "70", "return_delay_days": "[2, 4]"}
-    assert report.how_built(changed) == ("tiny", "num_products: 70, return_delay_days: [2, 4]")
+    assert how_built(changed) == ("tiny", "num_products: 70, return_delay_days: [2, 4]")
 
 
 def test_intervals_are_the_published_ones():
     """Wilson's and Newcombe's own examples (Newcombe 1998, Statistics in Medicine 17, table II)."""
-    rate = report_figures.wilson(81, 263)
+    rate = wilson(81, 263)
     assert (rate["low"], rate["high"]) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    (pair,) = report_figures.compared_segments(
+    (pair,) = compared_segments(
         [
             {"segment": "a", "is_triggered": True, "carts": 70, "abandoned_carts": 56},
             {"segment": "a", "is_triggered": False, "carts": 80, "abandoned_carts": 48},
@@ -286,5 +289,5 @@ def test_black_friday_and_peaks_on_holidays_are_marked():
         }
         for at in range(60)
     ]
-    marked = [day["holiday_name"] for day in report_figures.marked_holidays(days)]
+    marked = [day["holiday_name"] for day in marked_holidays(days)]
     assert marked == ["Black Friday", "Cyber Monday", "Boxing Day"]

@@ -84,8 +84,7 @@ def test_world_is_built_or_refused(tmp_path, name):
         assert not (tmp_path / "warehouse").exists()
         return
     assert run.returncode == 0, run.output[-6000:]
-    for script, *options in (["report.py", "--output", tmp_path / "page.html"], ["validate.py"]):
-        done = forks.run(
-            ROOT / "scripts" / script, *map(str, options), cwd=ROOT, env={**os.environ, **env}
-        )
+    validate = ROOT / "scripts" / "validate.py"
+    for program, *options in (["report", "--output", tmp_path / "page.html"], [validate]):
+        done = forks.run(program, *options, cwd=ROOT, env={**os.environ, **env})
         assert done.returncode == 0, done.stdout + done.stderr

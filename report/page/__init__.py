@@ -1,0 +1,1 @@
+"""The page of the report: what stands on it, in words, and its HTML."""
