@@ -14,6 +14,7 @@ units (int64 arrays while playing, INT when emitted); days are counted from 1970
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -180,14 +181,14 @@ NULLS = {field.name: pa.nulls(BATCH_ROWS, field.type) for field in OUTPUT_SCHEMA
 def spark_ddl(schema):
     """The DDL string that Spark wants for an Arrow schema of the types used here."""
     names = {
+        pa.bool_(): "boolean",
         pa.int32(): "int",
         pa.int64(): "bigint",
         pa.float64(): "double",
-        pa.bool_(): "boolean",
         pa.string(): "string",
         pa.date32(): "date",
+        pa.list_(pa.int32()): "array<int>",
     }
-
     return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
@@ -217,8 +218,7 @@ class Calendar:
 
     def days_of_month(self, month_key):
         """Numbers of the simulated days of a month (YYYYMM), increasing."""
-        next_month_key = month_key + 1 if month_key % 100 < 12 else month_key + 89
-        start, end = day_numbers([month_key * 100 + 1, next_month_key * 100 + 1]).tolist()
+        start, end = month_days(month_key)
         first, last = self.first_day, self.first_day + self.is_review.shape[1]
         return np.arange(max(start, first), min(end, last))
 
@@ -238,6 +238,12 @@ def date_keys(days):
     year, month = np.divmod(months.astype(np.int64), 12)
     day = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
     return ((year + 1970) * 10000 + (month + 1) * 100 + day).astype(np.int32)
+
+
+def month_days(month_key):
+    """First day of a month (YYYYMM) and of the next one, since 1970-01-01."""
+    month = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}", "M")
+    return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
 def cart_triggers(position, requested, first, opening, threshold, is_peak):
@@ -299,10 +305,10 @@ class Agenda:
     def add(self, due, *columns):
         """Keep the elements of the (N,) columns, each under its day of due (N,)."""
         order = np.argsort(due, kind="stable")
-        due, columns = due[order], [column[order] for column in columns]
+        due, ordered = due[order], [column[order] for column in columns]
         starts = np.flatnonzero(is_first_of_run(due)).tolist()
         for start, stop in zip(starts, [*starts[1:], None], strict=False):
-            self.parts[int(due[start])].append([column[start:stop] for column in columns])
+            self.parts[int(due[start])].append([column[start:stop] for column in ordered])
 
     def take(self, day):
         """Remove and return the columns of a day; None if nothing is due."""
@@ -331,7 +337,7 @@ class Simulator:
         self.reserved = np.zeros(size, np.int64)
         self.damaged = np.zeros(size, np.int64)
         self.in_transit = plan["opening_in_transit"].astype(np.int64)
-        self.stockout_days = np.zeros(size, np.int64)
+        self.stockout_days: np.ndarray = np.zeros(size, np.int64)
         self.last_receipt = np.full(size, -1, np.int64)
         self.due_orders, self.due_returns = Agenda(), Agenda()
         self.due_write_offs, self.due_recoveries = Agenda(), Agenda()
@@ -713,37 +719,46 @@ def failed_order_matrix(days_of_month):
     return failed
 
 
-def split_months(batches):
-    """Regroup the stream into one Arrow table per batch of locations and month.
+def split_stream(batches, group_of, table_of):
+    """Regroup a stream of Arrow batches into tables, one for each run of equal numbers.
 
-    Yields (location_batch, YYYYMM) and the table. Raises ValueError when stream_position does not
-    count from 1 in each batch of locations: an engine that reorders must not go unnoticed.
+    table_of: function of a batch that gives the number of each row's table, (N,); group_of:
+    likewise that of what stream_position counts from 1 in. Raises ValueError when it does not: an
+    engine that reorders must not go unnoticed.
     """
-    pending, current = [], None
-    last_group, last_position = None, 0
+    pending: list = []
+    last_table, last_group, last_position = None, None, 0
     for batch in batches:
-        group, position = (
-            np.asarray(batch.column(name)) for name in ("location_batch", "stream_position")
-        )
-        if len(position):
-            goes_on = np.append(group[0] == last_group, group[1:] == group[:-1])
-            before = np.append(last_position, position[:-1])
-            if (position != np.where(goes_on, before + 1, 1)).any():
-                raise ValueError("rows must arrive in the order of stream_position")
-            last_group, last_position = group[-1], position[-1]
-        month = np.asarray(batch.column("date_key")) // 100
-        keys = group.astype(np.int64) * 1_000_000 + month
-        cuts = np.flatnonzero(np.diff(keys)) + 1
-        for start, stop in zip([0, *cuts], [*cuts, len(keys)], strict=True):
-            if start == stop:
-                continue
-            if current is not None and keys[start] != current:
-                yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
+        if not batch.num_rows:
+            continue
+        group, table = group_of(batch), table_of(batch)
+        position = np.asarray(batch.column("stream_position"))
+        goes_on = np.append(group[0] == last_group, group[1:] == group[:-1])
+        before = np.append(last_position, position[:-1])
+        if (position != np.where(goes_on, before + 1, 1)).any():
+            raise ValueError("rows must arrive in the order of stream_position")
+        last_group, last_position = group[-1], position[-1]
+        cuts = (np.flatnonzero(np.diff(table)) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, batch.num_rows], strict=True):
+            if pending and table[start] != last_table:
+                yield pa.Table.from_batches(pending)
                 pending = []
-            current = int(keys[start])
+            last_table = table[start]
             pending.append(batch.slice(start, stop - start))
     if pending:
-        yield divmod(current, 1_000_000), pa.Table.from_batches(pending)
+        yield pa.Table.from_batches(pending)
+
+
+def split_months(batches):
+    """Arrow tables of the stream, one for each batch of locations and month."""
+
+    def location_batch(batch):
+        return np.asarray(batch.column("location_batch")).astype(np.int64)
+
+    def number(batch):
+        return location_batch(batch) * 1_000_000 + np.asarray(batch.column("date_key")) // 100
+
+    return split_stream(batches, location_batch, number)
 
 
 def simulate(batches, calendar, rules):
@@ -754,14 +769,16 @@ def simulate(batches, calendar, rules):
     batch of locations and month, and in a month by kind.
     """
     simulator, playing = None, None
-    for (location_batch, month_key), table in split_months(batches):
+    for table in split_months(batches):
+        location_batch = table["location_batch"][0].as_py()
+        month_key = table["date_key"][0].as_py() // 100
         kind = np.asarray(table["stream_kind"].combine_chunks())
         cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
         plan_rows = table.slice(0, cuts[0]).combine_chunks()
         plan = unpacked(plan_rows, PLAN_FIELDS)
         failed_days = pc.list_slice(plan_rows["packed"], len(PLAN_FIELDS))
         plan["order_fails"] = failed_order_matrix(failed_days)
-        if location_batch != playing:
+        if simulator is None or location_batch != playing:
             simulator = Simulator(plan, calendar, rules)
             playing = location_batch
         month = simulator.play_month(
@@ -849,13 +866,13 @@ def model(dbt, session):
     sources = (
         (PLAN, PLAN_FIELDS, "month_key * 100", position, plan),
         (ADJUSTMENT, ADJUSTMENT_FIELDS, month_start, "date_key", dbt.ref("int_stock_adjustments")),
-        (CART_LINE, {}, "date_key", "cart_line_id", lines),
+        (CART_LINE, (), "date_key", "cart_line_id", lines),
     )
-    stream = None
+    parts = []
     for kind, packed_fields, date_key, order, rows in sources:
         columns = stream_columns(kind, packed_fields, date_key, order)
-        part = rows.select(*[F.expr(column).alias(name) for name, column in columns.items()])
-        stream = part if stream is None else stream.unionByName(part)
+        parts.append(rows.select(*[F.expr(sql).alias(name) for name, sql in columns.items()]))
+    stream = reduce(lambda above, below: above.unionByName(below), parts)
     # A bare sort before mapInArrow may be optimised away; the order of a window may not.
     in_order = Window.partitionBy("location_batch").orderBy(
         F.expr("date_key div 100"), "stream_kind", "cart_line_id"

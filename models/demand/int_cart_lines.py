@@ -90,13 +90,6 @@ OUTPUT_SCHEMA = pa.schema(
         ("device_number", pa.int32()),
     ]
 )
-SPARK_TYPES = {
-    pa.int64(): "bigint",
-    pa.int32(): "int",
-    pa.float64(): "double",
-    pa.bool_(): "boolean",
-}
-OUTPUT_DDL = ", ".join(f"{field.name} {SPARK_TYPES[field.type]}" for field in OUTPUT_SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -263,20 +256,31 @@ class Lines:
     quantity: np.ndarray
 
 
+def block_generators(seed, stream, locations, days):
+    """The random generator of each block in turn: locations, days (B,), since 1970-01-01.
+
+    The uniforms of a block depend on nothing but its keys: not on the machine, nor on NumPy's
+    version. One generator is set to the counter of each block, because making a new one takes
+    longer than the draws of most blocks.
+    """
+    bits = np.random.Philox(key=[seed, stream])
+    generator, state = np.random.Generator(bits), bits.state
+    for location, day in zip(locations, days, strict=True):
+        state["state"]["counter"][2:] = location, day
+        bits.state = state
+        yield generator
+
+
 def uniforms(seed, stream, locations, days, sizes, skip=0):
     """Uniforms in [0, 1) of blocks, one block after the other: the same on every machine.
 
     locations, days, sizes: (B,); each block has draws of its own, of which `skip` are left out and
-    the next `sizes` are given. One generator is set to each block's counter, because making a new
-    one takes longer than the draws of most blocks.
+    the next `sizes` are given.
     """
-    bits = np.random.Philox(key=[seed, stream])
-    generator, state = np.random.Generator(bits), bits.state
     cuts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
     draws = np.empty(cuts[-1])
-    for location, day, start, stop in zip(locations, days, cuts[:-1], cuts[1:], strict=True):
-        state["state"]["counter"][2:] = location, day
-        bits.state = state
+    generators = block_generators(seed, stream, locations, days)
+    for generator, start, stop in zip(generators, cuts[:-1], cuts[1:], strict=True):
         generator.random(skip)
         generator.random(out=draws[start:stop])
     return draws
@@ -349,6 +353,12 @@ def poisson_quantile(mean, draw):
         chance, cdf = chances[-1, above], cdfs[-1, above]
     counts[at] = found
     return counts[()]
+
+
+def month_days(month_key):
+    """First day of a month (YYYYMM) and of the next one, since 1970-01-01."""
+    month = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}", "M")
+    return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
 def promotion_matrices(promotion_days, days_of_month):
@@ -503,8 +513,7 @@ def month_of(tables, average_daily_units, group, assortment, seed):
     )
     month_key = first["month_key"][0].as_py()
     date_keys = np.array(simulated_days(group, month_key))
-    month_start = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}-01", "D")
-    days = month_start.astype(np.int64) + date_keys % 100 - 1
+    days = month_days(month_key)[0] + date_keys % 100 - 1
     promotion_key, discount_cents, uplift = promotion_matrices(
         first["promotion_days"].take(pa.array(order)), date_keys % 100
     )
@@ -569,8 +578,10 @@ def draw_carts(month, product_sums, group, customers, shape):
         device = 1 + pick_rows(group.device_cdf, channel, draw["device"])
         rates = np.concatenate(
             [
-                base_rates_by_day(group, customers, *crowd[:2], month.days, tier_share, shape)
-                for crowd, tier_share in zip(crowds, month.tier_shares(customers), strict=True)
+                base_rates_by_day(group, customers, members, weight, month.days, shares, shape)
+                for (members, weight, _), shares in zip(
+                    crowds, month.tier_shares(customers), strict=True
+                )
             ]
         )
         base_rate = rates[block, customers.segment[version], device - 1]
@@ -854,35 +865,47 @@ def groups_from(read, is_simulated_traffic, shape, planned_units):
     return groups
 
 
-def split_groups(batches):
-    """Regroup a stream of Arrow batches into one Arrow table per location and month.
+def split_stream(batches, group_of, table_of):
+    """Regroup a stream of Arrow batches into tables, one for each run of equal numbers.
 
-    Raises ValueError when stream_position does not count from 1 in each of them: an engine that
-    reorders must not go unnoticed.
+    table_of: function of a batch that gives the number of each row's table, (N,); group_of:
+    likewise that of what stream_position counts from 1 in. Raises ValueError when it does not: an
+    engine that reorders must not go unnoticed.
     """
-    pending, last_key, last_position = [], None, 0
+    pending: list = []
+    last_table, last_group, last_position = None, None, 0
     for batch in batches:
-        location, month, position = (
-            np.asarray(batch.column(name)).astype(np.int64)
-            for name in ("location_key", "month_key", "stream_position")
-        )
-        if not len(position):
+        if not batch.num_rows:
             continue
-        key = location * 1_000_000 + month
-        goes_on = np.append(key[0] == last_key, key[1:] == key[:-1])
+        group, table = group_of(batch), table_of(batch)
+        position = np.asarray(batch.column("stream_position"))
+        goes_on = np.append(group[0] == last_group, group[1:] == group[:-1])
         before = np.append(last_position, position[:-1])
         if (position != np.where(goes_on, before + 1, 1)).any():
-            raise ValueError("rows of a group must arrive in the order of stream_position")
-        last_key, last_position = key[-1], position[-1]
-        cuts = np.flatnonzero(position == 1)
-        for start, stop in zip([0, *cuts], [*cuts, len(position)], strict=True):
-            if position[start] == 1 and pending:
+            raise ValueError("rows must arrive in the order of stream_position")
+        last_group, last_position = group[-1], position[-1]
+        cuts = (np.flatnonzero(np.diff(table)) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, batch.num_rows], strict=True):
+            if pending and table[start] != last_table:
                 yield pa.Table.from_batches(pending)
                 pending = []
-            if start < stop:
-                pending.append(batch.slice(start, stop - start))
+            last_table = table[start]
+            pending.append(batch.slice(start, stop - start))
     if pending:
         yield pa.Table.from_batches(pending)
+
+
+def split_groups(batches):
+    """Arrow tables of a stream, one for each location and month."""
+
+    def number(batch):
+        location, month = (
+            np.asarray(batch.column(name)).astype(np.int64)
+            for name in ("location_key", "month_key")
+        )
+        return location * 1_000_000 + month
+
+    return split_stream(batches, number, number)
 
 
 def joined(tables, daily_units, most=BATCH_SIZE):
@@ -891,7 +914,8 @@ def joined(tables, daily_units, most=BATCH_SIZE):
     They have the month, channel group and products in common, and up to `most` products and units
     wanted in a month. daily_units: dict of location_key -> units wanted on an average day.
     """
-    batch, size = [], 0
+    batch: list = []
+    size = 0
     for table in tables:
         units = DAYS_OF_MONTH * daily_units[table["location_key"][0].as_py()]
         own_size = table.num_rows + units
@@ -945,6 +969,20 @@ def customer_versions(customer_dim):
         )
         .toPandas()
     )
+
+
+def spark_ddl(schema):
+    """The DDL string that Spark wants for an Arrow schema of the types used here."""
+    names = {
+        pa.bool_(): "boolean",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        pa.string(): "string",
+        pa.date32(): "date",
+        pa.list_(pa.int32()): "array<int>",
+    }
+    return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
 def planned_units_by_group(plan, locations):
@@ -1048,7 +1086,7 @@ def model(dbt, session):
 
     # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
     stream = stream_of(plan, location_demand, products, dbt.ref("int_promotion_days"))
-    lines = stream.mapInArrow(cart_lines, OUTPUT_DDL)
+    lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")
     first, *others = OUTPUT_SCHEMA.names

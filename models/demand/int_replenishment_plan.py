@@ -47,11 +47,6 @@ OUTPUT_SCHEMA = pa.schema(
         ("failed_order_days", pa.list_(pa.int32())),
     ]
 )
-OUTPUT_DDL = (
-    "location_key int, product_key int, month_key int, ranged_from_date_key int,"
-    " planned_daily_demand double, order_up_to_level int, reorder_point int, reorder_quantity int,"
-    " opening_available int, opening_in_transit int, failed_order_days array<int>"
-)
 
 
 @dataclass(frozen=True)
@@ -117,18 +112,11 @@ class Location:
     selling: Selling
 
     def uniforms(self, stream, days, size, uses=1):
-        """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day.
-
-        A block depends on nothing but its keys: not on the machine, nor on NumPy's version.
-        """
-        bits = np.random.Philox(key=[self.seed, stream])
-        generator, state = np.random.Generator(bits), bits.state
+        """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day."""
         draws = np.empty((uses, len(days), size))
-        for n, day in enumerate(days):
-            # Setting the counter takes a tenth of the time that a new generator does.
-            state["state"]["counter"] = np.array([0, 0, self.location_key, day], np.uint64)
-            bits.state = state
-            draws[:, n] = generator.random((size, uses)).T
+        locations = [self.location_key] * len(days)
+        for n, block in enumerate(block_generators(self.seed, stream, locations, days)):
+            draws[:, n] = block.random((size, uses)).T
         return draws
 
     def days_from_review(self, day):
@@ -154,6 +142,21 @@ class Launches:
 
     day: np.ndarray
     units: np.ndarray
+
+
+def block_generators(seed, stream, locations, days):
+    """The random generator of each block in turn: locations, days (B,), since 1970-01-01.
+
+    The uniforms of a block depend on nothing but its keys: not on the machine, nor on NumPy's
+    version. One generator is set to the counter of each block, because making a new one takes
+    longer than the draws of most blocks.
+    """
+    bits = np.random.Philox(key=[seed, stream])
+    generator, state = np.random.Generator(bits), bits.state
+    for location, day in zip(locations, days, strict=True):
+        state["state"]["counter"][2:] = location, day
+        bits.state = state
+        yield generator
 
 
 def poisson_quantile(mean, draw):
@@ -265,7 +268,7 @@ class ShelvesByFailures:
         self.selling = selling
         # Stock and two waits one after the other: few units come back at once, most after about
         # return_days. Units are whole, but NumPy is several times as fast on floats.
-        self.state = np.zeros((3, 1, len(level)))
+        self.state: np.ndarray = np.zeros((3, 1, len(level)))
         self.stock[:] = level
         self.is_ordered = level > 0
 
@@ -382,7 +385,8 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
     ((draws,),) = location.uniforms(OUTAGE_AGE, [last_review], len(demand))
     failures = np.minimum(np.searchsorted(np.cumsum(shares), draws, side="right"), MOST_FAILURES)
     at = failures, np.arange(len(demand))
-    failing, in_transit = failures > 0, np.zeros(len(demand))
+    failing = failures > 0
+    in_transit: np.ndarray = np.zeros(len(demand))
     if is_due_later:
         ((draws,),) = location.uniforms(OUTAGES, [last_review], len(demand))
         failing = draws < np.where(failing, stay, start)
@@ -391,13 +395,16 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
 
 
 def date_keys(days):
-    """YYYYMMDD integers of (N,) day numbers."""
-    dates = np.datetime_as_string(days.astype("datetime64[D]"))
-    return np.array([int(date.replace("-", "")) for date in dates], np.int32)
+    """YYYYMMDD integers of day numbers since 1970-01-01 (any shape)."""
+    dates = np.asarray(days, dtype=np.int64).astype("datetime64[D]")
+    months = dates.astype("datetime64[M]")
+    year, month = np.divmod(months.astype(np.int64), 12)
+    day = (dates - months.astype("datetime64[D]")).astype(np.int64) + 1
+    return ((year + 1970) * 10000 + (month + 1) * 100 + day).astype(np.int32)
 
 
 def month_days(month_key):
-    """First day of a month (YYYYMM) and of the next one."""
+    """First day of a month (YYYYMM) and of the next one, since 1970-01-01."""
     month = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}", "M")
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
@@ -541,9 +548,9 @@ def failed_order_days(location, months, chances, failing, ranged_from):
                 ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
                 failing = draws < np.where(failing, stay, start)
                 failed[:, day - first] = failing & (ranged_from <= day)
-        day = np.nonzero(failed)[1]
+        failed_on = np.nonzero(failed)[1]
         offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
-        failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(day + 1, pa.int32())))
+        failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(failed_on + 1, pa.int32())))
     return pa.concat_arrays(failed_days)
 
 
@@ -623,33 +630,43 @@ def plan_table(location, months, products, ranged_from, planned, level, opening,
     return pa.Table.from_arrays([*arrays, failed], schema=OUTPUT_SCHEMA)
 
 
-def split_locations(batches):
-    """Regroup a stream of Arrow batches into one Arrow table for each location.
+def split_stream(batches, group_of, table_of):
+    """Regroup a stream of Arrow batches into tables, one for each run of equal numbers.
 
-    Raises ValueError when stream_position does not count from 1 in each of them: an engine that
-    reorders must not go unnoticed.
+    table_of: function of a batch that gives the number of each row's table, (N,); group_of:
+    likewise that of what stream_position counts from 1 in. Raises ValueError when it does not: an
+    engine that reorders must not go unnoticed.
     """
-    pending, last_location, last_position = [], None, 0
+    pending: list = []
+    last_table, last_group, last_position = None, None, 0
     for batch in batches:
-        location, position = (
-            np.asarray(batch.column(name)) for name in ("location_key", "stream_position")
-        )
-        if not len(position):
+        if not batch.num_rows:
             continue
-        goes_on = np.append(location[0] == last_location, location[1:] == location[:-1])
+        group, table = group_of(batch), table_of(batch)
+        position = np.asarray(batch.column("stream_position"))
+        goes_on = np.append(group[0] == last_group, group[1:] == group[:-1])
         before = np.append(last_position, position[:-1])
         if (position != np.where(goes_on, before + 1, 1)).any():
-            raise ValueError("rows of a location must arrive in the order of stream_position")
-        last_location, last_position = location[-1], position[-1]
-        cuts = np.flatnonzero(~goes_on)
-        for start, stop in zip([0, *cuts], [*cuts, len(position)], strict=True):
-            if position[start] == 1 and pending:
+            raise ValueError("rows must arrive in the order of stream_position")
+        last_group, last_position = group[-1], position[-1]
+        cuts = (np.flatnonzero(np.diff(table)) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, batch.num_rows], strict=True):
+            if pending and table[start] != last_table:
                 yield pa.Table.from_batches(pending)
                 pending = []
-            if start < stop:
-                pending.append(batch.slice(start, stop - start))
+            last_table = table[start]
+            pending.append(batch.slice(start, stop - start))
     if pending:
         yield pa.Table.from_batches(pending)
+
+
+def split_locations(batches):
+    """Arrow tables of a stream, one for each location."""
+
+    def number(batch):
+        return np.asarray(batch.column("location_key"))
+
+    return split_stream(batches, number, number)
 
 
 def plan_stream(batches, locations, target_rate):
@@ -703,6 +720,20 @@ def sellings_from(seeds, traffic, config):
             ),
         )
     return sellings
+
+
+def spark_ddl(schema):
+    """The DDL string that Spark wants for an Arrow schema of the types used here."""
+    names = {
+        pa.bool_(): "boolean",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        pa.string(): "string",
+        pa.date32(): "date",
+        pa.list_(pa.int32()): "array<int>",
+    }
+    return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
 def locations_from(frames, sellings, seed):
@@ -792,5 +823,5 @@ def model(dbt, session):
     demand = demand.join(products.select("product_key", launch_day), "product_key")
     stream = demand.withColumn("stream_position", F.row_number().over(group))
     return stream.mapInArrow(
-        lambda batches: plan_stream(batches, locations, target_rate), OUTPUT_DDL
+        lambda batches: plan_stream(batches, locations, target_rate), spark_ddl(OUTPUT_SCHEMA)
     )

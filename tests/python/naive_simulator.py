@@ -41,6 +41,7 @@ def to_key(day):
     return day.year * 10000 + day.month * 100 + day.day
 
 
+# Longer than a screen: a day is read from top to bottom beside the published rules.
 def replay(calendar, plan, adjustments, cart_lines, rules):
     """Play every day of the calendar.
 

@@ -215,6 +215,43 @@ def compare(compare_locations):
 draws = st.integers(0, 7).map(lambda n: n / 8)
 
 
+def drawn_lines(draw, location_key, start, days, launched, most_carts):
+    """Lines of a location; launched: day of each product from which it may be wanted."""
+    lines = []
+    for cart in range(draw(st.integers(0, most_carts))):
+        day = start + timedelta(days=draw(st.integers(0, days - 1)))
+        # As in int_cart_lines, numbers begin with the day and the location.
+        block = (to_key(day) * 10 + location_key) * 1000
+        cart = {
+            "cart_number": block + cart,
+            "is_digital": draw(st.booleans()),
+            "abandonment_draw": draw(draws),
+            "recovery_draw": draw(draws),
+            "recovery_lag_days": draw(st.integers(1, 7)),
+        }
+        cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
+        cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
+        cart["customer_key"] = draw(st.integers(1, 5))
+        cart["channel_key"], cart["time_key"] = 4, 900
+        on_shelf = [p for p, from_day in launched.items() if from_day <= day]
+        for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
+            comes_back = draw(st.booleans())
+            lines.append(
+                make_line(
+                    block + len(lines) + 1,
+                    day,
+                    product,
+                    draw(st.integers(1, 3)),
+                    allocation_draw=draw(draws),
+                    recovery_allocation_draw=draw(draws),
+                    return_lag_days=draw(st.integers(1, 9)) if comes_back else None,
+                    restock_delay_days=draw(st.integers(1, 3)) if comes_back else None,
+                    **cart,
+                )
+            )
+    return lines
+
+
 @st.composite
 def location_worlds(draw, location_key, start, days, most_carts):
     """Calendar, plan, adjustments and lines of a location."""
@@ -253,38 +290,8 @@ def location_worlds(draw, location_key, start, days, most_carts):
     # The grain of int_stock_adjustments: one of a kind for a product and day, shrinkage first.
     unique = {(row["date_key"], row["product_key"], row["is_damage"]): row for row in adjustments}
     adjustments = [unique[key] for key in sorted(unique)]
-    lines = []
-    for cart in range(draw(st.integers(0, most_carts))):
-        day = start + timedelta(days=draw(st.integers(0, days - 1)))
-        # As in int_cart_lines, numbers begin with the day and the location.
-        block = (to_key(day) * 10 + location_key) * 1000
-        cart = {
-            "cart_number": block + cart,
-            "is_digital": draw(st.booleans()),
-            "abandonment_draw": draw(draws),
-            "recovery_draw": draw(draws),
-            "recovery_lag_days": draw(st.integers(1, 7)),
-        }
-        cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
-        cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
-        cart["customer_key"] = draw(st.integers(1, 5))
-        cart["channel_key"], cart["time_key"] = 4, 900
-        on_shelf = [p for p in products if start + timedelta(days=openings[p][0]) <= day]
-        for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
-            comes_back = draw(st.booleans())
-            lines.append(
-                make_line(
-                    block + len(lines) + 1,
-                    day,
-                    product,
-                    draw(st.integers(1, 3)),
-                    allocation_draw=draw(draws),
-                    recovery_allocation_draw=draw(draws),
-                    return_lag_days=draw(st.integers(1, 9)) if comes_back else None,
-                    restock_delay_days=draw(st.integers(1, 3)) if comes_back else None,
-                    **cart,
-                )
-            )
+    launched = {p: start + timedelta(days=opening[0]) for p, opening in openings.items()}
+    lines = drawn_lines(draw, location_key, start, days, launched, most_carts)
     return calendar, plan, adjustments, lines
 
 

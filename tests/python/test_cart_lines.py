@@ -661,13 +661,12 @@ def test_one_product_is_enough(demand, customers, shape):
     assert len(lines) > 100
 
 
-def test_groups_are_those_of_the_seeds(demand, shape):
-    """Rows of the seeds come in any order; a lag without a row does not occur."""
-    store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
+def seeds_of_groups(demand, store, digital):
+    """Rows of the seeds that groups_from reads, in no order."""
     devices = {f"{name}_weight": np.nan for name in demand.DEVICES}
     web = {"desktop_weight": 1, "mobile_weight": 1, "tablet_weight": 2}
     app = {"desktop_weight": 0, "mobile_weight": 3, "tablet_weight": 1}
-    seeds = {
+    return {
         "return_rates": [
             store | {"return_rate_index": 0.5},
             digital | {"return_rate_index": 2.0},
@@ -699,6 +698,12 @@ def test_groups_are_those_of_the_seeds(demand, shape):
             digital | {"lag_days": 1, "weight": 1},
         ],
     }
+
+
+def test_groups_are_those_of_the_seeds(demand, shape):
+    """Rows of the seeds come in any order; a lag without a row does not occur."""
+    store, digital = {"channel_group": "store"}, {"channel_group": "digital"}
+    seeds = seeds_of_groups(demand, store, digital)
     planned = pd.DataFrame(
         [
             store | {"month_key": MONTH, "planned_units": 300},
