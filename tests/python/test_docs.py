@@ -6,8 +6,11 @@ import re
 from collections import Counter
 
 import pytest
+import yaml
 from deltalake import DeltaTable
 from support import ROOT, SCHEMA, run_dbt
+
+from lineage.columns import VARIABLES, columns_read, declared_origins, origin_column
 
 PACKAGE = "stocktrue"
 # Columns that share their name with others and mean something else.
@@ -164,3 +167,26 @@ def test_site_shows_columns_and_lineage(site, browser):
     assert len(expected) > 40
     for node in lineage:
         assert all(lineage[parent] < lineage[node] for parent in manifest["parent_map"][node])
+
+
+def test_python_models_declare_the_origin_of_their_columns(manifest):
+    """A column of a table that the model reads or its own, or a variable that it is given."""
+    nodes = nodes_of(manifest, "seed", "model")
+    python = [node for node in nodes.values() if node.get("language") == "python"]
+    assert {node["name"] for node in python} == {
+        *("int_cart_lines", "int_replenishment_plan", "int_allocation")
+    }
+    variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
+    for node in python:
+        for column, origins in declared_origins(node).items():
+            # Its name says it: of all columns, this one alone follows from nothing.
+            assert origins or column == "record_kind", f"{node['name']}.{column}"
+            for origin in origins:
+                table, name = origin_column(origin, node)
+                known = (
+                    nodes[table]["columns"]
+                    if table != VARIABLES
+                    else variables.keys() & node["config"]
+                )
+                assert name in known, f"{node['name']}.{column}: {origin}"
+            assert len(set(columns_read(column, node))) >= bool(origins)

@@ -1,0 +1,1 @@
+"""The lineage of tables and columns, from what `dbt docs generate` leaves."""
