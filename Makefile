@@ -100,9 +100,10 @@ lint: tools ## Check the style of Python and SQL
 	@.venv/bin/python scripts/kept_parse.py target/lint
 	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses report
 
-docs: setup ## Write the documentation site to target/
+docs: ## Write the documentation, lineage first, to target/docs/
+	@scripts/setup.sh docs $(filter spark databricks,$(TARGET))
 	@$(TIMED) 'docs' $(DBT) $(TARGET) target docs generate --static
-	@echo 'open target/static_index.html'
+	@.venv/bin/python -m lineage target
 
 clean: ## Remove .venv, all generated tables and files
 	rm -rf .venv target dbt_packages logs warehouse warehouse_spark .pytest_cache .ruff_cache \

@@ -1,6 +1,6 @@
 """Run a script so that Ctrl-C and SIGTERM end it at once, with one line.
 
-    python scripts/stoppable.py scripts/report.py --target local
+    python scripts/stoppable.py scripts/scenario.py --target local
 
 Also while it imports what takes seconds, which is why it cannot do so itself.
 """

@@ -71,12 +71,15 @@ class Browser:
         assert done.returncode == 0, done.stderr
         return done
 
-    def load(self, page: Path, width: int = 1366, height: int = 768) -> Page:
-        """Open a file, let its scripts run and return what the page has become."""
+    def load(self, page: Path, width: int = 1366, height: int = 768, asked: str = "") -> Page:
+        """Open a file, let its scripts run and return what the page has become.
+
+        asked: what follows the name of the file in the address, as in ?model=a or #b.
+        """
         log = self._scratch / "network.json"
         done = self._run(
             *("--enable-logging=stderr", "--v=0", f"--log-net-log={log}"),
-            *(f"--window-size={width},{height}", "--dump-dom", page.as_uri()),
+            *(f"--window-size={width},{height}", "--dump-dom", page.as_uri() + asked),
         )
         console = re.findall(r"CONSOLE[:(].*", done.stderr)
         return Page(done.stdout, console, _requests_of_page(json.loads(log.read_text())))

@@ -4,13 +4,16 @@ import ast
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
 from deltalake import DeltaTable
 from support import ROOT, SCHEMA, run_dbt
 
-from lineage.columns import VARIABLES, columns_read, declared_origins, origin_column
+from lineage.__main__ import write_pages
+from lineage.columns import VARIABLES, ColumnLineage, columns_read, declared_origins, origin_column
+from lineage.tables import MOST_BOXES
 
 PACKAGE = "stocktrue"
 # Columns that share their name with others and mean something else.
@@ -47,6 +50,27 @@ setTimeout(() => {
     result.textContent = JSON.stringify(shown.map((node) => [node.id(), node.position("x")]));
     document.body.append(result);
 }, 8000)</script>"""
+
+# Measures the pictures of the first page, all of them shown: for each section its boxes, whose
+# names are wider than they are, and how high the picture is.
+PICTURES = """<script>
+for (const section of document.querySelectorAll("section")) section.style.display = "block";
+const pictures = [...document.querySelectorAll("section")].map((section) => {
+    const boxes = [...section.querySelectorAll(".box")];
+    const wide = boxes.filter((box) => {
+        const [inside, text] = ["rect", "text"].map((name) => box.querySelector(name).getBBox());
+        return text.x < inside.x || text.x + text.width > inside.x + inside.width;
+    });
+    const names = (some) => some.map((box) => box.dataset.key);
+    const {width, height} = section.querySelector("svg").getBoundingClientRect();
+    return [section.id, names(boxes), names(wide), width, height];
+});
+const result = document.createElement("script");
+result.id = "pictures";
+result.type = "application/json";
+result.textContent = JSON.stringify(pictures);
+document.body.append(result);
+</script>"""
 
 
 def nodes_of(manifest: dict, *kinds: str) -> dict[str, dict]:
@@ -129,8 +153,8 @@ def test_overview_links_lead_to_models(manifest):
 
 
 @pytest.fixture(scope="module")
-def site(tiny_world, tmp_path_factory):
-    """Return the page that `make docs` writes, of the tiny tables."""
+def written(tiny_world, tmp_path_factory) -> tuple[Path, ColumnLineage]:
+    """Return the folder in which `make docs` writes, and the column lineage, of the tiny tables."""
     target = tmp_path_factory.mktemp("docs")
     generated = run_dbt(
         *("docs", "generate", "--static"),
@@ -140,11 +164,12 @@ def site(tiny_world, tmp_path_factory):
         env={"STOCKTRUE_WAREHOUSE": str(tiny_world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
     )
     assert generated.returncode == 0, generated.output
-    return target / "static_index.html"
+    return target, write_pages(target)
 
 
-def test_site_shows_columns_and_lineage(site, browser):
+def test_site_shows_columns_and_lineage(written, browser):
     """One file without a server: a model's columns, and its lineage from left to right."""
+    site = written[0] / "docs" / "dbt.html"
     model = f"model.{PACKAGE}.gold_sales_fact"
     script = LINEAGE.replace("MODEL", model).replace("NAME", "gold_sales_fact")
     site.write_text(site.read_text() + script)
@@ -156,7 +181,7 @@ def test_site_shows_columns_and_lineage(site, browser):
     assert "Day as a YYYYMMDD integer, the key of" in shown
     assert page.requests == []
 
-    manifest = json.loads((site.parent / "manifest.json").read_text())
+    manifest = json.loads((written[0] / "manifest.json").read_text())
     lineage = dict(json.loads(re.search(r'id="lineage"[^>]*>(.*?)<', page.dom)[1]))
     expected, unseen = set(), [model]
     while unseen:
@@ -190,3 +215,57 @@ def test_python_models_declare_the_origin_of_their_columns(manifest):
                 )
                 assert name in known, f"{node['name']}.{column}: {origin}"
             assert len(set(columns_read(column, node))) >= bool(origins)
+
+
+def test_first_page_shows_the_story(written, browser):
+    """Few enough boxes to read on one screen, for the whole and for every published table."""
+    page = written[0] / "docs" / "index.html"
+    page.write_text(page.read_text() + PICTURES)
+    loaded = browser.load(page, 1600, 900)
+    assert (loaded.requests, loaded.console) == ([], [])
+    pictures = json.loads(re.search(r'id="pictures"[^>]*>(.*?)<', loaded.dom)[1])
+    nodes = nodes_of(json.loads((written[0] / "manifest.json").read_text()), "model").values()
+    published = {node["name"] for node in nodes if node["config"].get("access") == "public"}
+    assert {name for name, *_ in pictures} >= published | {"story", "int_allocation"}
+    for name, boxes, too_wide, width, height in pictures:
+        assert len(boxes) <= MOST_BOXES, name
+        assert too_wide == [], name
+        assert width <= 1600, name
+        assert height <= 780, name  # with its heading on a screen of 900
+    story = set(pictures[0][1])
+    assert story >= published | {"random_seed", "seeds/products", "int_cart_lines"}
+
+
+def test_columns_are_traced_to_python_models_seeds_and_variables(written):
+    """All SQL is understood, and what Python models declare goes on from there."""
+    columns = written[1]
+    assert columns.problems == []
+    lost = ("model.stocktrue.gold_stockout_events", "lost_sales_quantity")
+    allocation, lines = "model.stocktrue.int_allocation", "model.stocktrue.int_cart_lines"
+    assert columns.origins(lost) == [
+        (allocation, "quantity_allocated"),
+        (allocation, "quantity_requested"),
+    ]
+    assert columns.parents((allocation, "quantity_requested")) == [(lines, "quantity_requested")]
+    assert columns.parents((lines, "quantity_requested")) == [
+        ("seed.stocktrue.units_per_line", "quantity"),
+        ("seed.stocktrue.units_per_line", "weight"),
+        (VARIABLES, "random_seed"),
+    ]
+    html = (written[0] / "docs" / "index.html").read_text()
+    row = re.search(r'id="gold_stockout_events.lost_sales_quantity">.*?</tr>', html, re.DOTALL)[0]
+    assert 'int_allocation: <a href="#int_allocation.quantity_allocated">' in row
+    assert 'id="int_allocation.quantity_allocated"' in html
+
+
+def test_page_of_columns_opens_a_column(written, browser):
+    """Without telemetry; the tables that its own follows from are there as well."""
+    page = written[0] / "docs" / "columns.html"
+    asked = "?model=model.stocktrue.gold_stockout_events&column=lost_sales_quantity&parents=2"
+    loaded = browser.load(page, asked=asked)
+    assert loaded.requests == []
+    assert any("telemetry is disabled" in line for line in loaded.console)
+    assert not any("Uncaught" in line for line in loaded.console)
+    shown = re.sub(r"<script.*?</script>", "", loaded.dom, flags=re.DOTALL)
+    for text in ("lost_sales_quantity", "int_line_outcomes", "int_allocation"):
+        assert text in shown

@@ -1,6 +1,142 @@
-"""How the columns of small projects are traced; test_docs.py looks at those of this one."""
+"""What the pages of `make docs` show of small projects; test_docs.py looks at those of this one."""
+
+import itertools
+
+import pytest
 
 from lineage.columns import columns_read, declared_origins, with_columns_of_inline
+from lineage.drawing import BOX_HEIGHT, BOX_WIDTH, HEIGHT, LINE_LENGTH, draw, name_lines
+from lineage.tables import MOST_BOXES, Tables, reduced, through
+
+# What follows from what: seed -> helper -> first -> second, and seed -> second.
+CHAIN = {"seed": set(), "helper": {"seed"}, "first": {"helper"}, "second": {"first", "seed"}}
+
+
+def node(name: str, *reads: str, folder: str = "facts", **others) -> dict:
+    """Return a private model of a manifest."""
+    return {
+        "resource_type": "model",
+        "name": name,
+        "fqn": ["shop", folder, name],
+        "description": "",
+        "depends_on": {"nodes": list(reads), "macros": others.pop("macros", [])},
+        "config": {"access": others.pop("access", "private")},
+        **others,
+    }
+
+
+def tables(*nodes: dict) -> Tables:
+    """Return the tables of a project with a seed in a folder, and a macro that draws."""
+    seed = {"resource_type": "seed", "name": "brands", "fqn": ["shop", "products", "brands"]}
+    drawing = {"depends_on": {"macros": ["macro.shop.uniform"]}}
+    macros = {
+        "macro.shop.pick": drawing,
+        "macro.shop.uniform": {"depends_on": {"macros": []}},
+        "macro.shop.plain": {"depends_on": {"macros": []}},
+    }
+    models = {f"model.shop.{each['name']}": each for each in nodes}
+    manifest = {
+        "metadata": {"project_name": "shop"},
+        "nodes": {"seed.shop.brands": seed} | models,
+        "macros": macros,
+    }
+    return Tables(manifest)
+
+
+def test_what_is_left_out_is_passed_through():
+    assert through(CHAIN, ["seed", "second"]) == {"seed": set(), "second": {"seed"}}
+    assert through(CHAIN, CHAIN) == CHAIN
+
+
+def test_edges_that_a_longer_path_stands_for_are_left_out():
+    assert reduced(CHAIN) == CHAIN | {"second": {"first"}}
+
+
+def test_story_shows_seed_folders_python_models_and_published_tables():
+    found = tables(
+        node("helper", "seed.shop.brands", macros=["macro.shop.pick"]),
+        node("plan", "model.shop.helper", folder="demand", language="python"),
+        node("sales", "model.shop.plan", macros=["macro.shop.plain"], access="public"),
+    )
+    assert found.story() == {
+        "random_seed": set(),
+        "seeds/products": set(),
+        "plan": {"seeds/products", "random_seed"},
+        "sales": {"plan"},
+    }
+    assert found.boxes["helper"].draws
+    assert not found.boxes["sales"].draws
+
+
+def test_view_unfolds_what_a_table_reads():
+    """Private models that it reads, and those of its folder on the way; not what is unrelated."""
+    found = tables(
+        node("far", "seed.shop.brands", folder="demand"),
+        node("near", "model.shop.far", folder="demand"),
+        node("own", "model.shop.near"),
+        node("sales", "model.shop.near", "model.shop.own", access="public"),
+        node("monthly", "model.shop.sales", access="public"),
+        node("other", "seed.shop.brands", access="public"),
+    )
+    parents, groups = found.view("sales")
+    assert groups == {}
+    assert parents == {
+        "seeds/products": set(),
+        "near": {"seeds/products"},
+        "own": {"near"},
+        "sales": {"own"},
+        "monthly": {"sales"},
+    }
+
+
+def test_many_private_models_are_one_box_for_each_folder():
+    many = [node(f"topic{n}", "seed.shop.brands", folder="quality") for n in range(MOST_BOXES)]
+    days = node("days", "seed.shop.brands")
+    topic_of_days = node("topic", "model.shop.days", folder="quality")
+    topics = [*many, topic_of_days]
+    reads = ["model.shop.days", *(f"model.shop.{topic['name']}" for topic in topics)]
+    found = tables(days, *topics, node("metrics", *reads, folder="quality", access="public"))
+    parents, groups = found.view("metrics")
+    assert parents == {
+        "seeds/products": set(),
+        "facts/...": {"seeds/products"},
+        "quality/...": {"facts/..."},
+        "metrics": {"quality/..."},
+    }
+    assert groups["facts/..."] == ["days"]
+    assert sorted(groups["quality/..."]) == sorted(topic["name"] for topic in topics)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("gold_sales_fact", ["gold_sales_fact"]),
+        ("gold_customer_product_affinity_agg", ["gold_customer_", "product_affinity_agg"]),
+    ],
+)
+def test_long_names_are_broken_at_an_underscore(name, lines):
+    assert name_lines(name) == lines
+    assert max(map(len, lines)) <= LINE_LENGTH
+
+
+def test_boxes_stand_apart_and_near_what_they_follow_from():
+    parents = {"a": set(), "b": set(), "c": {"b"}, "d": {"a"}, "e": {"d", "c"}}
+    drawing = draw([["a", "b"], ["c", "d", "e"]], parents)
+    tops = {key: place.top for key, place in drawing.places.items()}
+    lefts = {key: place.left for key, place in drawing.places.items()}
+    assert lefts["a"] == lefts["b"] < lefts["c"] - BOX_WIDTH
+    assert lefts["c"] == lefts["d"] == lefts["e"]
+    in_column = sorted(tops[key] for key in "cde")
+    assert all(low + BOX_HEIGHT < high for low, high in itertools.pairwise(in_column))
+    assert (tops["a"] < tops["b"]) == (tops["d"] < tops["c"])
+    assert set(drawing.edges) == {("b", "c"), ("a", "d"), ("d", "e"), ("c", "e")}
+
+
+def test_many_boxes_stand_closer():
+    drawing = draw([[str(n) for n in range(13)]], {str(n): set() for n in range(13)})
+    tops = sorted(place.top for place in drawing.places.values())
+    assert all(low + BOX_HEIGHT < high for low, high in itertools.pairwise(tops))
+    assert drawing.height == pytest.approx(HEIGHT)
 
 
 def test_own_columns_of_a_python_model_stand_for_what_they_read():

@@ -12,7 +12,7 @@ from support import ROOT
 
 SCRIPTS = {
     # Takes a moment to end, as dbt does.
-    "run_dbt.py": """
+    "scripts/run_dbt.py": """
 import signal, sys, time
 def become_dbt(*_): pass
 def stop(number, _):
@@ -26,18 +26,21 @@ if __name__ == "__main__":
     time.sleep(60)
 """,
     # These import what takes long, so Ctrl-C often comes at that time.
-    **dict.fromkeys(("report.py", "scenario.py"), "print('begun', flush=True)\nimport slow"),
-    "slow.py": "import time\ntime.sleep(60)",
-    "setup.sh": "#!/bin/sh\n",
+    **dict.fromkeys(
+        ("report/__main__.py", "scripts/scenario.py"), "print('begun', flush=True)\nimport slow"
+    ),
+    "scripts/slow.py": "import time\ntime.sleep(60)",
+    "scripts/setup.sh": "#!/bin/sh\n",
 }
 
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     """Return a checkout with the Makefile, the environment of this process and SCRIPTS."""
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    for name in ("scripts", "report"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     for name, text in SCRIPTS.items():
-        (tmp_path / "scripts" / name).write_text(text)
+        (tmp_path / name).write_text(text)
     for name in ("presets", "dbt_project.yml"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "Makefile", tmp_path)
@@ -72,7 +75,7 @@ def stopped(checkout: Path, command: str, number: int, to_group: bool) -> tuple[
 def test_sigterm_of_make_stops_dbt(checkout, command):
     """And make does not end before it."""
     if command == "slim":
-        (checkout / "scripts" / "slim.py").write_text(SCRIPTS["run_dbt.py"])
+        (checkout / "scripts" / "slim.py").write_text(SCRIPTS["scripts/run_dbt.py"])
     status, lines = stopped(checkout, command, signal.SIGTERM, to_group=False)
     assert lines == ["dbt has ended"]
     assert status == -signal.SIGTERM
