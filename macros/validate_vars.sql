@@ -3,7 +3,7 @@
 
     kind      whole number | number | date | day range (two whole numbers, the smaller first)
     min, max  smallest and largest value allowed, both included
-    meaning   what it sets; the table in README.md says the same
+    meaning   what it sets; the table in docs/variables.md says the same
 #}
 {% macro variable_spec() %}
     {% do return([

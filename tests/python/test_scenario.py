@@ -109,8 +109,9 @@ def test_figures_are_those_of_the_tables(warehouse, reliable):
         assert rate == pytest.approx(100 * sum(left) / len(left), abs=0.006)
 
 
-def test_readme_shows_this_scenario(reliable):
-    table = (ROOT / "README.md").read_text().split("| | base | scenario |")[1].split("\n\n")[0]
+def test_docs_show_this_scenario(reliable):
+    page = (ROOT / "docs" / "scenarios.md").read_text()
+    table = page.split("| | base | scenario |")[1].split("\n\n")[0]
     shown = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
     found = [re.split(r"\s{2,}", line.strip()) for line in reliable.splitlines()]
     assert len(shown) > 5

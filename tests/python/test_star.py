@@ -1,12 +1,12 @@
-"""The diagrams of the star in README.md show the facts, dimensions and keys that are declared."""
+"""The diagrams of docs/star.md show the facts, dimensions and keys that are declared."""
 
 import re
 
 import pytest
 from support import ROOT
 
-README = (ROOT / "README.md").read_text()
-DIAGRAMS = re.findall(r"```mermaid\nerDiagram\n(.*?)```", README, re.DOTALL)
+PAGE = (ROOT / "docs" / "star.md").read_text()
+DIAGRAMS = re.findall(r"```mermaid\nerDiagram\n(.*?)```", PAGE, re.DOTALL)
 TABLES = re.compile(r"^    (\w+) \{\n(.*?)^    \}$", re.DOTALL | re.MULTILINE)
 RELATION = re.compile(r'^    (\w+) (\S+) (\w+) : ""$', re.MULTILINE)
 MANY_TO_ONE = {"}o--||": "required", "}o--o|": "optional"}

@@ -255,7 +255,7 @@ def test_project_spec_and_descriptions_agree():
         f"| `{e['name']}` | {DEFAULTS[e['name']]} | {ALLOWED[e['name']]} | {e['meaning']} |"
         for e in SPEC
     ]
-    for path in ("README.md", "models/overview.md"):
+    for path in ("docs/variables.md", "models/overview.md"):
         lines = (ROOT / path).read_text().splitlines()
         start = lines.index(expected[0])
         assert lines[start : start + len(expected) + 1] == [*expected, ""], path
