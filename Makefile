@@ -65,8 +65,10 @@ slim: setup ## Build what changed since make build beside its tables, and test i
 validate: setup ## Print the published validations of the tables built last
 	@$(STOPPABLE) scripts/validate.py --target $(TARGET)
 
+# Not within the recipe, which then needs a shell: that would get the signals of make.
+report: export PYTHONPATH = scripts
 report: setup ## Write a page with charts of the tables built last to target/report.html
-	@PYTHONPATH=scripts $(TIMED) 'report' $(STOPPABLE) report --target $(TARGET)
+	@$(TIMED) 'report' $(STOPPABLE) report --target $(TARGET)
 
 scenario: setup ## Build another policy on the same demand and print the difference
 	@$(TIMED) 'scenario' $(STOPPABLE) scripts/scenario.py --target $(TARGET) \
