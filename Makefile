@@ -101,6 +101,7 @@ lint: tools ## Check the style of Python and SQL
 	@$(TIMED) 'ruff format' .venv/bin/ruff format --check
 	@.venv/bin/python scripts/kept_parse.py target/lint
 	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses report
+	@$(TIMED) 'rules' .venv/bin/python scripts/lint_rules.py
 
 docs: ## Write the documentation, lineage first, to target/docs/
 	@scripts/setup.sh docs $(filter spark databricks,$(TARGET))

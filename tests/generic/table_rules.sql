@@ -1,7 +1,7 @@
 {#
-    Fails with one row per broken rule: the column, the rule and the value found. One test for the
-    rules of a table, because dbt spends more time on a test than the engine on a rule; those about
-    single rows are looked at in one scan.
+    Fails with one row per broken rule: the column, the rule, its severity and the value found. One
+    test for the rules of a table, because dbt spends more time on a test than the engine on a rule;
+    those about single rows are looked at in one scan. macros/rule_queries.sql has the queries.
 
     unique           columns, or lists of columns that are unique together; missing values apart
     unique_in_group  whole numbers from 0 that are unique, faster: {value, group_by}
@@ -13,16 +13,20 @@
     ranges           [lowest, highest] by column, null for an open end
     positive         columns above zero
     patterns         regular expression by column
-    rows             expressions that hold for every row, by name
+    rules            {name, expression, where, severity}: what holds for every row, or for those
+                     of `where`; a missing value breaks the rule; severity `warn` only warns
     sums             {total, group_by} by column of weights, none below zero
     means            {mean, tolerance, group_by, weight} by column
 #}
 {% test table_rules(
     model, unique=[], unique_in_group=[], not_null=[], nullable=none, values={},
-    complete=[], ranges={}, positive=[], patterns={}, rows={}, sums={}, means={}
+    complete=[], ranges={}, positive=[], patterns={}, rules=[], sums={}, means={}
 ) %}
 
-{%- set checks, rules = [], [] %}
+{#- Failures are the rows, those of warnings as well: it is an error if there are others. #}
+{{- config(error_if="> count_if(severity = 'warn')") }}
+
+{%- set checks, row_rules = [], [] %}
 {%- for key in unique %}
     {%- do checks.append(repeated_keys(model, [key] if key is string else key)) %}
 {%- endfor %}
@@ -36,13 +40,13 @@
     {%- endfor %}
 {%- endif %}
 {%- for column in required %}
-    {%- do rules.append({
+    {%- do row_rules.append({
         "column": column, "rule": "not null", "condition": column ~ " is null",
         "value": "shown_row"
     }) %}
 {%- endfor %}
 {%- for column, allowed in values.items() %}
-    {%- do rules.append({
+    {%- do row_rules.append({
         "column": column, "rule": "one of " ~ allowed | join(", "),
         "condition": column ~ " not in (" ~ literals(allowed) ~ ")"
     }) %}
@@ -57,31 +61,30 @@
         {%- do limits.append("at most " ~ bounds[1]) %}
         {%- do conditions.append(column ~ " > " ~ bounds[1]) %}
     {%- endif %}
-    {%- do rules.append({
+    {%- do row_rules.append({
         "column": column, "rule": limits | join(" and "), "condition": conditions | join(" or ")
     }) %}
 {%- endfor %}
 {%- for column in positive %}
-    {%- do rules.append({"column": column, "rule": "above 0", "condition": column ~ " <= 0"}) %}
+    {%- do row_rules.append({"column": column, "rule": "above 0", "condition": column ~ " <= 0"}) %}
 {%- endfor %}
 {%- for column, pattern in patterns.items() %}
-    {%- do rules.append({
+    {%- do row_rules.append({
         "column": column, "rule": "like " ~ pattern,
         "condition": "not " ~ column ~ " rlike " ~ text_literal(pattern)
     }) %}
 {%- endfor %}
-{%- for rule in rules if not rule.value %}
+{%- for rule in row_rules if not rule.value %}
     {%- do rule.update({"value": "cast(" ~ rule.column ~ " as string)"}) %}
 {%- endfor %}
-{%- for name, expression in rows.items() %}
-    {%- do rules.append({
-        "rule": name, "condition": "not coalesce(" ~ expression ~ ", false)", "value": "shown_row"
-    }) %}
+{%- set shown = required | list %}
+{%- for rule in rules %}
+    {%- do row_rules.append(named_rule(**rule)) %}
+    {%- do shown.extend([rule.expression, rule.where or ""]) %}
 {%- endfor %}
-{%- if rules %}
-    {%- set shown = required + rows.values() | list %}
+{%- if row_rules %}
     {%- do checks.append(
-        broken_rules(model, rules, columns_named_in(model, shown) if shown else [])
+        broken_rules(model, row_rules, columns_named_in(model, shown) if shown else [])
     ) %}
 {%- endif %}
 {%- for key in complete %}

@@ -332,7 +332,16 @@ if "STOCKTRUE_EXPECTATIONS" not in os.environ:
     CASES += STAND_IN_ONLY
 
 GRP = {"values": {"grp": ["a", "b"]}}
-# The rules of the project's own test of a table: arguments, whether it passes.
+
+
+def rules(others: dict | None = None, where="", severity="", **expressions: str) -> dict:
+    """Return `rules` of table_rules: others and these, by name, of one `where` and severity."""
+    options = {key: text for key, text in (("where", where), ("severity", severity)) if text}
+    own = [{"name": name, "expression": text, **options} for name, text in expressions.items()]
+    return {"rules": [*(others or {"rules": []})["rules"], *own]}
+
+
+# The rules of the project's own test of a table: arguments, whether it passes or only warns.
 RULES = [
     ({"unique": ["low", "name", "hole"]}, True),
     ({"unique": ["high"]}, False),
@@ -369,9 +378,22 @@ RULES = [
     ({"positive": ["low - 1"]}, False),
     ({"patterns": {"name": "^x?[ABab]+[0-9]$", "grp": "^[ab]$"}}, True),
     ({"patterns": {"name": "^[AB]+[0-9]$"}}, False),
-    ({"rows": {"ordered": "low <= high", "it's the same": "twin = 'x'"}}, True),
-    ({"rows": {"ordered": "low < high", "twins": "twin = 'x'"}}, False),
-    ({"rows": {"null_counts_as_false": "size > 0"}}, False),
+    (rules(ordered="low <= high", **{"it's the same": "twin = 'x'"}), True),
+    (rules(ordered="low < high", twins="twin = 'x'"), False),
+    (rules(null_counts_as_false="size > 0"), False),
+    (rules(or_in_it="low < 4 or low > 3"), True),
+    (rules(sized_in_a="size > 0", where="grp = 'a'"), True),
+    (rules(sized_in_b="size > 0", where="grp = 'b'"), False),
+    (rules(or_in_where="coalesce(size, 10) = 10", where="low = 1 or name is null"), True),
+    (rules(null_in_where="size > 60", where="gap > 6 or hole = 1"), True),
+    (rules(ordered="low < high", severity="warn"), "warn"),
+    (rules(ordered="low <= high", severity="warn"), True),
+    (rules(sized="size > 0", where="grp = 'b'", severity="warn"), "warn"),
+    (rules(sized="size > 0", where="grp = 'a'", severity="warn"), True),
+    (rules(rules(early="low < 2", severity="warn"), ordered="low < high"), False),
+    (rules(rules(early="low < 2", severity="warn"), ordered="low <= high"), "warn"),
+    ({"unique": ["grp"], **rules(early="low < 2", severity="warn")}, False),
+    ({"not_null": ["name"], **rules(early="low < 2", severity="warn")}, False),
     ({"sums": {"sort": {"total": 6, "group_by": ["grp"]}}}, False),
     ({"sums": {"low": {"total": 21}, "size": {"total": 150}}}, True),
     ({"sums": {"low": {"total": 20}}}, False),
@@ -384,7 +406,7 @@ RULES = [
     ({"means": {"hole": {"mean": 1}}}, False),
 ]
 CASES += [(None, "table_rules", arguments, passes) for arguments, passes in RULES]
-OWN_FILES = ("macros/table_rules.sql", "tests/generic/table_rules.sql")
+OWN_FILES = ("macros/rule_queries.sql", "tests/generic/table_rules.sql")
 
 
 def case_name(index: int) -> str:
@@ -456,7 +478,7 @@ def statuses(tmp_path_factory) -> dict[str, str]:
 )
 def test_case(statuses, index, passes):
     """The test gives the documented result."""
-    assert statuses[case_name(index)] == ("pass" if passes else "fail")
+    assert statuses[case_name(index)] == {True: "pass", False: "fail"}.get(passes, passes)
 
 
 def test_every_test_is_shown_to_pass_and_to_fail():

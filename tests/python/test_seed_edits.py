@@ -70,7 +70,7 @@ EDITS = [
         "postal_code, rule = like ^[0-9]{5}$, value_found = 1000",
     ),
     (
-        "rows",
+        "rules",
         "supply_schedule",
         "lead_time_days",
         0,
@@ -202,7 +202,17 @@ UNREADABLE = [
     ("units_per_line", "2,140", "2", ["units_per_line.csv, line 3: 1 values for 2 columns"]),
     ("forecast_settings", "1.96", "wide", ["forecast_settings.csv, line 5: 'wide' in column"]),
 ]
+# More rows than are printed one by one.
+MANY = [
+    (
+        "first_names",
+        "female,",
+        "woman,",
+        ["first_names_rules: severity = error", "rule = one of female, male, rows_found = 100"],
+    ),
+]
 TEXT_EDITS = {
+    "many": MANY,
     "added": ADDED,
     "lost": LOST,
     "empty": EMPTY,

@@ -1,4 +1,7 @@
-{# The queries that the test table_rules consists of; all return column_name, rule, value_found. #}
+{#
+    The queries that the test table_rules consists of; all return severity, column_name, rule and
+    value_found.
+#}
 
 {# Hashes are grouped first: a quarter of the time of grouping millions of texts. #}
 {% macro repeated_keys(model, columns) -%}
@@ -9,6 +12,7 @@
 {%- set hash = "xxhash64(" ~ columns | join(", ") ~ ")" -%}
 {%- set is_there = "(" ~ columns | join(" is not null or ") ~ " is not null)" -%}
 select
+    'error' as severity,
     '{{ columns | join(", ") }}' as column_name,
     'unique' as rule,
     concat_ws(', ', {{ texts | join(", ") }}) as value_found
@@ -39,6 +43,7 @@ having count(*) > 1
 {%- do texts.append("concat('64 values from ', cast(" ~ value ~ " div 64 * 64 as string))") -%}
 {%- set keys = (group_by + [value ~ " div 64"]) | join(", ") -%}
 select
+    'error' as severity,
     '{{ (group_by + [value]) | join(", ") }}' as column_name,
     'unique' as rule,
     concat_ws(', ', {{ texts | join(", ") }}) as value_found
@@ -53,10 +58,12 @@ having
 
 {#
     All rules that are about one row, in one scan. A rule is a mapping: `column` or nothing, `rule`
-    in words, `condition` that is true for a row that breaks it, and `value`, the text to show.
+    in words, `severity` or nothing, `condition` that is true for a row that breaks it, and `value`,
+    the text to show.
 #}
 {% macro broken_rules(model, rules, shown_columns) -%}
 select
+    broken_rule.severity,
     broken_rule.column_name,
     broken_rule.rule,
     broken_rule.value_found
@@ -67,6 +74,7 @@ from (
             if(
                 {{ each.condition }},
                 named_struct(
+                    'severity', '{{ each.severity or "error" }}',
                     'column_name', {{ text_literal(each.column) if each.column
                         else "cast(null as string)" }},
                     'rule', {{ text_literal(each.rule) }},
@@ -89,6 +97,18 @@ from (
     ) as rows_with_broken_rules
 ) as all_rules
 where broken_rule is not null
+{%- endmacro %}
+
+
+{# A rule with a name of its own, as broken_rules takes it. No row may leave the rule undecided. #}
+{% macro named_rule(name, expression, where=none, severity="error") -%}
+{{- return({
+    "rule": name,
+    "severity": severity,
+    "condition": ("(" ~ where ~ ") and " if where else "")
+        ~ "not coalesce(" ~ expression ~ ", false)",
+    "value": "shown_row"
+}) }}
 {%- endmacro %}
 
 
@@ -116,6 +136,7 @@ where broken_rule is not null
     {%- do matches.append("wanted_" ~ loop.index ~ " = " ~ column) %}
 {%- endfor -%}
 select
+    'error' as severity,
     '{{ domain | join(", ") }}' as column_name,
     'a row for each' as rule,
     concat('none for ', concat_ws(', ', {{ texts | join(", ") }})) as value_found
@@ -160,6 +181,7 @@ left anti join {{ model }} on {{ matches | join(" and ") }}
 {%- endfor -%}
 {%- do texts.append("coalesce(cast(" ~ measure ~ " as string), 'nothing')") -%}
 select
+    'error' as severity,
     '{{ column }}' as column_name,
     {{ text_literal(rule ~ (" for each " ~ group_by | join(", ") if group_by else "")) }} as rule,
     concat_ws(', ', {{ texts | join(", ") }}) as value_found
