@@ -6,6 +6,7 @@ models. What it lacks is put into copies of the files that it reads.
 
 import json
 import logging
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ from sqlglot import exp
 
 # Stands for the variables of the project, as if they were a table with a column for each.
 VARIABLES = "source.stocktrue.variables"
+VARIABLES_TABLE = "dbt_project.variables"
+# What the macro uniform makes of random_seed.
+SEED_OF_DRAW = re.compile(r"(?<=xxhash64\(cast\()\d+(?= as bigint\), ')")
 TEMPLATE = Path(report.__file__).with_name("index.html")
 
 # Id of a table and name of a column.
@@ -75,12 +79,17 @@ def with_columns_of_inline(sql: str) -> str:
     return tree.sql(dialect="databricks")
 
 
+def with_random_seed(sql: str) -> str:
+    """Return SQL in which draws read random_seed from a table of the variables."""
+    return SEED_OF_DRAW.sub(f"(select variables.random_seed from {VARIABLES_TABLE})", sql)
+
+
 class Extractor(DbtColumnLineageExtractor):
-    """Adds what the columns of Python models declare, and reads `inline`."""
+    """Adds what the columns of Python models declare, and reads `inline` and draws."""
 
     def _sanitize_sql_for_parsing(self, sql: str, *arguments: Any, **options: Any) -> str:
         sane = super()._sanitize_sql_for_parsing(sql, *arguments, **options)
-        return with_columns_of_inline(sane) if "inline(" in sane else sane
+        return with_random_seed(with_columns_of_inline(sane) if "inline(" in sane else sane)
 
     def extract_project_lineage(self) -> dict[str, Any]:
         """Return the parents and children of all columns."""
@@ -109,16 +118,17 @@ def completed(
             node["database"] = ""
             if node.get("relation_name"):
                 node["relation_name"] = f".{node['relation_name']}"
-    common = {"schema": "", "name": "variables", "database": ""}
+    schema, name = VARIABLES_TABLE.split(".")
+    common = {"schema": schema, "name": name, "database": ""}
     manifest["sources"][VARIABLES] = common | {
         "resource_type": "source",
         "config": {},
-        "relation_name": "variables",
+        "relation_name": f".{VARIABLES_TABLE}",
         "description": "The variables of dbt_project.yml.",
         "original_file_path": "dbt_project.yml",
         "columns": {},
     }
-    columns = {name: {"type": "", "name": name} for name in variables}
+    columns = {variable: {"type": "", "name": variable} for variable in variables}
     catalog["sources"][VARIABLES] = {
         "unique_id": VARIABLES,
         "metadata": common,

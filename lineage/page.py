@@ -18,7 +18,7 @@ from lineage.columns import (
     origin_column,
 )
 from lineage.drawing import BOX_HEIGHT, BOX_WIDTH, WIDTH, Drawing, draw
-from lineage.tables import RANDOM_SEED, SEEDS, Box, Parents, Tables
+from lineage.tables import SEEDS, Box, Parents, Tables
 
 # Folders that stand in the column of another one.
 IN_COLUMN_OF = {"web": "facts"}
@@ -168,7 +168,6 @@ class Page:
             sections=self.sections(),
             page=self,
             boxes=self.tables.boxes,
-            random_seed=RANDOM_SEED,
             size=(WIDTH, BOX_WIDTH, BOX_HEIGHT),
             site=SITE,
             columns_page=COLUMNS,
