@@ -96,9 +96,11 @@ bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 soak: setup ## Kill, interrupt and crowd tiny builds, and check that nothing is lost (hours)
 	@.venv/bin/python scripts/soak.py $(SOAK)
 
-lint: tools ## Check the style of Python and SQL
+lint: tools ## Check the style of Python, YAML and SQL, and the types of Python
 	@$(TIMED) 'ruff check' .venv/bin/ruff check --output-format concise
 	@$(TIMED) 'ruff format' .venv/bin/ruff format --check
+	@$(TIMED) 'mypy' .venv/bin/mypy
+	@$(TIMED) 'yamllint' .venv/bin/yamllint --strict .
 	@.venv/bin/python scripts/kept_parse.py target/lint
 	@$(TIMED) 'sqlfluff' .venv/bin/sqlfluff lint models tests analyses report
 	@$(TIMED) 'rules' .venv/bin/python scripts/lint_rules.py

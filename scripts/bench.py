@@ -16,10 +16,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -69,7 +71,8 @@ class Watch(threading.Thread):
     def __init__(self, process: psutil.Process):
         """Start to watch `process`."""
         super().__init__(daemon=True)
-        self.process, self.samples, self.cpu = process, [], 0.0
+        self.process, self.cpu = process, 0.0
+        self.samples: list[tuple[float, int]] = []
         self.start()
 
     def run(self) -> None:
@@ -96,7 +99,7 @@ def table_size(folder: Path) -> tuple[int, int]:
     return sum(actions["num_records"].to_pylist()), sum(actions["size_bytes"].to_pylist())
 
 
-def run_dbt(command: list[str], variables: dict, folder: Path) -> Build:
+def run_dbt(command: list[str], variables: dict[str, Any], folder: Path) -> Build:
     """Run a dbt command on a fresh warehouse in `folder`; exit when it fails."""
     arguments = [str(Path(sys.executable).with_name("dbt")), *command, "--target", "local"]
     arguments += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
@@ -118,7 +121,8 @@ def run_dbt(command: list[str], variables: dict, folder: Path) -> Build:
     wall = time.time() - start
     if status:
         sys.exit(f"bench: dbt {' '.join(command)} failed: see {folder / 'output.log'}")
-    nodes, models = {}, []
+    nodes: dict[str, int] = {}
+    models = []
     for result in json.loads((folder / "target" / "run_results.json").read_text())["results"]:
         kind, _, name = result["unique_id"].split(".")[:3]
         if kind != "operation":
@@ -182,7 +186,9 @@ def measure_preset(preset: str, folder: Path) -> tuple[Build, Step]:
     return build, reference
 
 
-def measure_growth(name: str, sizes: tuple, variables_of, folder: Path) -> list[float]:
+def measure_growth(
+    name: str, sizes: tuple[int, ...], variables_of: Callable[[int], dict[str, Any]], folder: Path
+) -> list[float]:
     """Return the models' seconds in total for each size of a world."""
     totals = []
     for size in sizes:
@@ -196,7 +202,7 @@ def measure_growth(name: str, sizes: tuple, variables_of, folder: Path) -> list[
     return totals
 
 
-def exponent(sizes: tuple, seconds: list[float]) -> float:
+def exponent(sizes: tuple[int, ...], seconds: list[float]) -> float:
     """Return the slope of log seconds over log size (least squares)."""
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
@@ -242,7 +248,7 @@ def preset_section(preset: str, build: Build, reference: Step) -> list[str]:
     ]
 
 
-def growth_section(growth: dict[str, tuple[tuple, list[float]]]) -> list[str]:
+def growth_section(growth: dict[str, tuple[tuple[int, ...], list[float]]]) -> list[str]:
     """Return the Markdown of the growth runs."""
     lines = [
         "## Growth",
@@ -293,7 +299,7 @@ def main() -> None:
             lines += preset_section(preset, *measure_preset(preset, folder))
         if not arguments.no_growth:
 
-            def window(days: int) -> dict:
+            def window(days: int) -> dict[str, Any]:
                 first = date.fromordinal(LAST_DAY.toordinal() - days + 1)
                 return {"start_date": str(first), "date_range_days": days}
 

@@ -31,7 +31,8 @@ def hub_answers() -> bool:
 
 def run_dbt_deps() -> bool:
     """Run `dbt deps` and tell whether it succeeded within its time."""
-    command = [Path(sys.executable).parent / "dbt", "--quiet", "deps", "--project-dir", ROOT]
+    dbt = str(Path(sys.executable).with_name("dbt"))
+    command = [dbt, "--quiet", "deps", "--project-dir", str(ROOT)]
     try:
         return subprocess.run(command, cwd=ROOT, timeout=DEPS_SECONDS).returncode == 0
     except subprocess.TimeoutExpired:

@@ -9,6 +9,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import yaml
@@ -28,7 +29,7 @@ TextDateLoader.yaml_implicit_resolvers = {
 }
 
 
-def load(text: str) -> dict:
+def load(text: str) -> dict[str, Any]:
     """Return the mapping that a YAML text holds; raise ValueError when it holds anything else."""
     try:
         values = yaml.load(text, TextDateLoader)
@@ -39,7 +40,7 @@ def load(text: str) -> dict:
     return values
 
 
-def given_vars(text: str) -> dict:
+def given_vars(text: str) -> dict[str, Any]:
     """Return the mapping in `text`: pairs split by commas or lines, braces optional."""
     text = text.strip()
     if not text:
@@ -49,7 +50,7 @@ def given_vars(text: str) -> dict:
     return load("{" + text + "}")
 
 
-def merged_vars() -> dict:
+def merged_vars() -> dict[str, Any]:
     """Return the variables of PRESET and VARS, or exit with one line that says what is wrong."""
     preset = os.environ.get("PRESET") or "small"
     presets = sorted(path.stem for path in PRESETS.glob("*.yml"))
@@ -65,24 +66,22 @@ def merged_vars() -> dict:
     return {**load((PRESETS / f"{preset}.yml").read_text()), **given}
 
 
-def project_vars() -> dict:
+def project_vars() -> dict[str, Any]:
     """Return the variables of dbt_project.yml."""
     return load((ROOT / "dbt_project.yml").read_text())["vars"]
 
 
 @cache
-def variable_spec() -> list[dict]:
+def variable_spec() -> list[dict[str, Any]]:
     """Return what is allowed of each variable: the entries of the macro of that name."""
-    returned = []
+    returned: list[list[dict[str, Any]]] = []
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    module = environment.from_string(SPEC.read_text()).make_module(
-        {"return": lambda value: returned.append(value) or ""}
-    )
-    module.variable_spec()
+    module = environment.from_string(SPEC.read_text()).make_module({"return": returned.append})
+    module.variable_spec()  # type: ignore[attr-defined]  # a macro is an attribute of its file
     return returned[0]
 
 
-def changed_vars() -> dict:
+def changed_vars() -> dict[str, Any]:
     """Return those merged variables that differ from the project's: all that dbt must be given.
 
     So the default preset is to dbt what no variables are, and needs no parse of its own.

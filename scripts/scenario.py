@@ -109,12 +109,11 @@ def demand_variables(base: dict[str, Any], changed: dict[str, Any]) -> list[str]
 
 def comparison(base: dict[str, int], scenario: dict[str, int]) -> str:
     """Return the figures of two builds, rows of scenario_figures, as a table."""
-    lines = [("", "base", "scenario", "difference", "relative")]
+    lines: list[tuple[str, ...]] = [("", "base", "scenario", "difference", "relative")]
     for figure in COMPARED:
         before, after = figure.of(base), figure.of(scenario)
-        known = before is not None and after is not None
-        difference = after - before if known else None
-        relative = f"{100 * difference / before:+.1f}%" if known and before else "-"
+        difference = None if before is None or after is None else after - before
+        relative = "-" if difference is None or not before else f"{100 * difference / before:+.1f}%"
         lines.append(
             (
                 figure.label,

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import run_vars
 from run_dbt import become_dbt
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFEST, FACTS = "manifest.json", "state.json"
 
 
-def effective_variables() -> dict:
+def effective_variables() -> dict[str, Any]:
     """Return every variable of the project with the value that a run would see."""
     return {**run_vars.project_vars(), **run_vars.merged_vars()}
 

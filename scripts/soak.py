@@ -64,14 +64,14 @@ class Soak:
     select: list[str] = field(default_factory=list)
     worlds: dict[int, Fingerprints] = field(default_factory=dict)
     seconds: float = 0
-    counts: Counter = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
-    def start(self, seed: int, *command: str, name: str = "build") -> subprocess.Popen:
+    def start(self, seed: int, *command: str, name: str = "build") -> subprocess.Popen[bytes]:
         """Start a dbt command on the tiny world of a seed, in a process group of its own."""
         return self._start({"random_seed": seed}, *command, name=name)
 
-    def _start(self, changed: dict[str, Any], *command: str, name: str) -> subprocess.Popen:
+    def _start(self, changed: dict[str, Any], *command: str, name: str) -> subprocess.Popen[bytes]:
         target = self.folder / name
         target.mkdir(parents=True, exist_ok=True)
         environment = {
@@ -94,7 +94,9 @@ class Soak:
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
-    def wait(self, process: subprocess.Popen, timeout: float = 1800, name: str = "build") -> Ended:
+    def wait(
+        self, process: subprocess.Popen[bytes], timeout: float = 1800, name: str = "build"
+    ) -> Ended:
         """Wait for a command; one that does not end in time is killed."""
         try:
             process.wait(timeout)

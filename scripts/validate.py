@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,7 +22,7 @@ NAME_WIDTH = 40
 DETAIL_MINIMUM = 30
 
 
-def read_delta(folder: Path) -> list[dict] | None:
+def read_delta(folder: Path) -> list[dict[str, Any]] | None:
     """Return the rows of a Delta table, or None when there is none in the folder."""
     from deltalake import DeltaTable
     from pyarrow import parquet
@@ -33,7 +34,7 @@ def read_delta(folder: Path) -> list[dict] | None:
     return [row for file in files for row in parquet.read_table(file).to_pylist()]
 
 
-def read_through_dbt(target: str) -> list[dict] | None:
+def read_through_dbt(target: str) -> list[dict[str, Any]] | None:
     """Return the rows of the table in any target, or None when it has none."""
     from warehouse_query import WarehouseError, open_warehouse
 
@@ -67,7 +68,7 @@ def range_text(
     return shown(low) if low == high else f"{shown(low)} to {shown(high)}"
 
 
-def table(results: list[dict], width: int) -> str:
+def table(results: list[dict[str, Any]], width: int) -> str:
     """Return the results as a table at most `width` characters wide, long texts wrapped."""
     cells = [
         (

@@ -98,7 +98,7 @@ def add_rises(figure: go.Figure, pairs: list[Row], increase: float) -> None:
 
 def compared_segments(segments: list[Row]) -> list[Row]:
     """Return rates, rise and 95% intervals of the segments that have carts of both kinds."""
-    counts = defaultdict(dict)
+    counts: dict[str, dict[bool, Row]] = defaultdict(dict)
     for row in segments:
         counts[row["segment"]][row["is_triggered"]] = row
     pairs = []

@@ -66,7 +66,7 @@ def forecast_errors(weeks: list[Row]) -> go.Figure | None:
 
 def forecast_wape(weeks: list[Row]) -> dict[bool, Row]:
     """Return the weighted absolute percentage errors by whether the week ran short."""
-    totals = defaultdict(lambda: defaultdict(float))
+    totals: dict[bool, Row] = defaultdict(lambda: defaultdict(float))
     for row in weeks:
         for key, value in row.items():
             if key not in ("week_start", "is_constrained"):

@@ -1,6 +1,6 @@
 """What comes back: from which channel, how soon, and why."""
 
-from collections import defaultdict
+from collections import Counter
 
 import plotly.graph_objects as go
 
@@ -60,8 +60,8 @@ def return_reasons(reasons: list[Row]) -> go.Figure | None:
     """Draw the share of each return reason."""
     if not reasons:
         return None
-    totals = defaultdict(int)
-    by_reason = defaultdict(int)
+    totals: Counter[bool] = Counter()
+    by_reason: Counter[str] = Counter()
     for row in reasons:
         totals[row["is_digital"]] += row["return_lines"]
         by_reason[row["return_reason"]] += row["return_lines"]

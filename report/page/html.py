@@ -89,13 +89,15 @@ def how_built(variables: dict[str, str]) -> tuple[str, str]:
     defaults = project_vars()
     candidates = []
     for path in sorted(PRESETS.glob("*.yml")):
-        preset = {**defaults, **load(path.read_text())}
-        changed = {
-            name: value for name, value in variables.items() if str(preset.get(name)) != value
-        }
+        values = {**defaults, **load(path.read_text())}
+        changed = [
+            f"{name}: {value}"
+            for name, value in sorted(variables.items())
+            if str(values.get(name)) != value
+        ]
         candidates.append((len(changed), path.stem != "small", path.stem, changed))
     _, _, preset, changed = min(candidates)
-    return preset, ", ".join(f"{name}: {value}" for name, value in sorted(changed.items()))
+    return preset, ", ".join(changed)
 
 
 def validation_rows(rows: list[Row]) -> list[Row]:

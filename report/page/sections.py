@@ -29,8 +29,8 @@ class Chart:
 
     @property
     def json(self) -> str:
-        """The figure for plotly.js, safe inside a script element."""
-        return self.figure.to_json().replace("</", "<\\/")
+        """The figure for plotly.js, safe inside a script element; empty without one."""
+        return self.figure.to_json().replace("</", "<\\/") if self.figure is not None else ""
 
 
 @dataclass

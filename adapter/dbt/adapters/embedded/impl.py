@@ -52,7 +52,7 @@ class EmbeddedAdapter(SparkAdapter):
 
     def __init__(self, config: Any, mp_context: Any) -> None:
         super().__init__(config, mp_context)
-        self._scratch: dict[str, tempfile.TemporaryDirectory] = {}
+        self._scratch: dict[str, tempfile.TemporaryDirectory[str]] = {}
         end_on_signals()
 
     @property
@@ -210,7 +210,7 @@ class EmbeddedAdapter(SparkAdapter):
         return read_seed(path, config.get("column_types") or {}, config.get("delimiter") or ",")
 
     @available.parse_none
-    def build_seed(self, relation: BaseRelation, table: agate.Table, types: dict) -> str:
+    def build_seed(self, relation: BaseRelation, table: agate.Table, types: dict[str, str]) -> str:
         """Replaces the table with a CSV file's rows, cast to `types` (by column name)."""
         names = list(table.column_names)
         columns = [[_as_text(value) for value in table.columns[name]] for name in names]
@@ -276,7 +276,9 @@ class EmbeddedAdapter(SparkAdapter):
     # Python models
 
     @log_code_execution
-    def submit_python_job(self, parsed_model: dict, compiled_code: str) -> AdapterResponse:
+    def submit_python_job(
+        self, parsed_model: dict[str, Any], compiled_code: str
+    ) -> AdapterResponse:
         """Runs a compiled Python model here and writes what it returns."""
         status = ""
 

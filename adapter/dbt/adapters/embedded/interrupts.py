@@ -107,8 +107,9 @@ def _write_results(task: Any) -> bool:
 
 def _unlink_semaphores() -> None:
     """Removes dbt's locks from the system, of which Python's resource tracker would complain."""
-    for finalizer in list(util._finalizer_registry.values()):
-        if finalizer._callback is SemLock._cleanup:
+    # What is private of the library has no types.
+    for finalizer in list(util._finalizer_registry.values()):  # type: ignore[attr-defined]
+        if finalizer._callback is SemLock._cleanup:  # type: ignore[attr-defined]
             finalizer()
 
 

@@ -64,7 +64,7 @@ def _describe(error: Exception, path: Path, shown_path: str) -> str:
     lines = path.read_text(encoding="utf-8").count("\n") + 1 if path.is_file() else 0
     message = engine_message(error)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [n for n, f in enumerate(frames) if f.filename == str(path) and f.lineno <= lines]
+    own = [n for n, f in enumerate(frames) if f.filename == str(path) and (f.lineno or 0) <= lines]
     if not own:
         in_worker = re.findall(rf'File "{re.escape(str(path))}", line (\d+)', message)
         if in_worker:

@@ -19,7 +19,7 @@ UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PART = rf"part-\d{{5}}-{UUID}(-c\d{{3}})?[.\w]*\.parquet(#\d+)?"
 
 
-def first_foreign(folder: Path, own: re.Pattern) -> Path | None:
+def first_foreign(folder: Path, own: re.Pattern[str]) -> Path | None:
     """The first path in `folder` whose name below it is not `own`; `folder` when it is a file."""
     if folder.exists() and not folder.is_dir():
         return folder

@@ -137,8 +137,8 @@ class Warehouse:
                 except Exception as error:
                     failed[view] = error
             if len(failed) == len(views):
-                for view, error in failed.items():
-                    logger.debug(f"view {'.'.join(view)} cannot be attached: {error}")
+                for view, reason in failed.items():
+                    logger.debug(f"view {'.'.join(view)} cannot be attached: {reason}")
                 return
             views = list(failed)
 
