@@ -1,6 +1,20 @@
 -- What does a stock history look like: of a fast mover that runs out now and then, in a store and
 -- online, and of a product in a store that loses most to a long stockout?
 {% set position = "cast(product_key as bigint) * 10000 + location_key" %}
+-- What each table says of a day.
+{% set sources = {
+    'inventory': {
+        'quantity_available': 'quantity_available',
+        'quantity_in_transit': 'quantity_in_transit',
+        'is_stockout': 'is_stockout',
+    },
+    'movements': {
+        'units_received': "if(movement_type = 'receipt', quantity, 0)",
+        'units_returned': "if(movement_type = 'return', quantity, 0)",
+    },
+    'sales': {'units_sold': 'quantity_sold'},
+    'lost_sales': {'units_lost': 'quantity_lost'},
+} %}
 with
 
 sales as (
@@ -187,63 +201,23 @@ chosen_positions as (
 -- Stacked, so that the examples are chosen once and each table is read once.
 changes as (
 
-    select
-        product_key,
-        location_key,
-        date_key,
-        quantity_available,
-        quantity_in_transit,
-        is_stockout,
-        0 as units_received,
-        0 as units_returned,
-        0 as units_sold,
-        0 as units_lost
-    from inventory
-
-    union all
-
-    select
-        product_key,
-        location_key,
-        date_key,
-        null as quantity_available,
-        null as quantity_in_transit,
-        null as is_stockout,
-        if(movement_type = 'receipt', quantity, 0) as units_received,
-        if(movement_type = 'return', quantity, 0) as units_returned,
-        0 as units_sold,
-        0 as units_lost
-    from movements
-
-    union all
-
-    select
-        product_key,
-        location_key,
-        date_key,
-        null as quantity_available,
-        null as quantity_in_transit,
-        null as is_stockout,
-        0 as units_received,
-        0 as units_returned,
-        quantity_sold as units_sold,
-        0 as units_lost
-    from sales
-
-    union all
-
-    select
-        product_key,
-        location_key,
-        date_key,
-        null as quantity_available,
-        null as quantity_in_transit,
-        null as is_stockout,
-        0 as units_received,
-        0 as units_returned,
-        0 as units_sold,
-        quantity_lost as units_lost
-    from lost_sales
+    {% for source, found in sources.items() %}
+        select
+            product_key,
+            location_key,
+            date_key,
+            {{ found.get('quantity_available', 'null') }} as quantity_available,
+            {{ found.get('quantity_in_transit', 'null') }} as quantity_in_transit,
+            {{ found.get('is_stockout', 'null') }} as is_stockout,
+            {{ found.get('units_received', 0) }} as units_received,
+            {{ found.get('units_returned', 0) }} as units_returned,
+            {{ found.get('units_sold', 0) }} as units_sold,
+            {{ found.get('units_lost', 0) }} as units_lost
+        from {{ source }}
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
 
 ),
 

@@ -1,6 +1,6 @@
 """The built tiny world, replayed day by day from its own tables by the naive simulator."""
 
-from collections import defaultdict
+from collections import ChainMap, defaultdict
 from types import SimpleNamespace
 
 import pyarrow.compute as pc
@@ -41,29 +41,24 @@ def replayed(tiny_world, rules):
     }
 
 
-def test_every_line_is_served_as_the_naive_simulator_serves_it(tiny_world, replayed):
-    got = {}
-    for row in tiny_world.table("int_line_outcomes").to_pylist():
-        key = row.pop("cart_line_id"), row.pop("attempt")
+def played(tiny_world, table, key):
+    """Rows of what the model played, by a key and the attempt, without the location."""
+    rows = {}
+    for row in tiny_world.table(table).to_pylist():
         del row["location_key"]
-        got[key] = row
-    expected = {}
-    for outcomes, _, _, _ in replayed.values():
-        expected |= outcomes
+        rows[row.pop(key), row.pop("attempt")] = row
+    return rows
+
+
+def test_every_line_is_served_as_the_naive_simulator_serves_it(tiny_world, replayed):
+    got = played(tiny_world, "int_line_outcomes", "cart_line_id")
     assert len(got) > 3000
-    assert got == expected
+    assert got == dict(ChainMap(*[outcomes for outcomes, _, _, _ in replayed.values()]))
 
 
 def test_every_cart_ends_as_with_the_naive_simulator(tiny_world, replayed):
-    got = {}
-    for row in tiny_world.table("int_cart_outcomes").to_pylist():
-        key = row.pop("cart_number"), row.pop("attempt")
-        del row["location_key"]
-        got[key] = row
-    expected = {}
-    for _, carts, _, _ in replayed.values():
-        expected |= carts
-    assert got == expected
+    got = played(tiny_world, "int_cart_outcomes", "cart_number")
+    assert got == dict(ChainMap(*[carts for _, carts, _, _ in replayed.values()]))
 
 
 def test_every_closing_stock_is_the_naive_simulators(tiny_world, replayed):
