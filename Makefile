@@ -26,8 +26,8 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build slim validate report scenario fingerprint test unit bench soak
-.PHONY: lint docs clean
+.PHONY: help setup tools engines build slim diff validate report scenario fingerprint test unit bench
+.PHONY: soak lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -61,6 +61,9 @@ build: setup ## Generate all tables and test them
 
 slim: setup ## Build what changed since make build beside its tables, and test it
 	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'
+
+diff: setup ## Print what make slim changed in the tables, as target/diff.md
+	@.venv/bin/python scripts/data_diff.py --state '$(STATE)'
 
 validate: setup ## Print the published validations of the tables built last
 	@$(STOPPABLE) scripts/validate.py --target $(TARGET)

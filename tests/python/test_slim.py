@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import data_diff
 import pytest
 from dbt.cli.main import dbtRunner
 from deltalake import DeltaTable
@@ -162,8 +164,21 @@ def test_build_reads_the_tables_of_the_state(project, state, change):
         for world in (old, new)
     )
     assert after.equals(before)
-    reasons = set(new.table("gold_inventory_movement_fact")["movement_reason"].to_pylist())
-    assert {"delivery", "customer_purchase"} <= reasons
+    reasons = new.table("gold_inventory_movement_fact")["movement_reason"].to_pylist()
+    assert {"delivery", "customer_purchase"} <= set(reasons)
+
+    # What the parent without rows would differ in is not compared: it was not built.
+    text = data_diff.report(state, project / "target" / "slim")
+    lines = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)
+    rows, deliveries = f"{len(reasons):,}", f"{reasons.count('delivery'):,}"
+    seed = len((project / CHANGES["seed"][0]).read_text().splitlines()) - 1
+    assert dict(lines) == {
+        "gold_inventory_movement_fact": (
+            f"{rows} | {rows} | 0 | 0 | {deliveries} | `movement_reason` {deliveries}"
+        ),
+        "movement_types": f"{seed} | {seed} | 1 | 1 | - | ",
+    }
+    assert "`gold_sales_monthly_agg`" in text
 
 
 @pytest.mark.parametrize("case", CHANGES)
