@@ -80,3 +80,15 @@ def test_comment_is_renewed(tmp_path, found, expected):
     assert [call for call in calls if call.endswith("diff.md")] == expected
     mark = re.search(r'^MARK = "(.*)"$', (ROOT / "scripts/data_diff.py").read_text(), re.MULTILINE)
     assert mark[1] in command
+
+
+def test_hooks_of_commits_are_commands_of_lint():
+    """With the tools of .venv, whose versions the lock has: nothing else is fetched."""
+    (source,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert source["repo"] == "local"
+    lint = re.search(r"^lint:.*?\n\n", MAKEFILE, re.MULTILINE | re.DOTALL)[0]
+    for hook in source["hooks"]:
+        program, option, *_ = hook["entry"].split()
+        assert f" {program} {option}" in lint
+        assert program.startswith(".venv/bin/")
+        assert hook["language"] == "system"
