@@ -87,6 +87,7 @@ if ! is_ours || [ "$("$python" -c "$version")" != "$(.venv/bin/python -c "$versi
 fi
 
 # Nothing is compiled ahead: Python compiles what it imports, a fraction of what is installed.
+# requirements.lock has no hashes: with any, pip refuses the project itself, which is a folder.
 install() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input install --progress-bar off \
         --no-compile --use-pep517 --constraint requirements.lock "$@" >.venv/install.log 2>&1 &
