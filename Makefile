@@ -7,6 +7,9 @@ FORMAT ?= table
 STATE ?= target/state
 PYTHON ?=
 NAME ?= scenario
+TO ?=
+DAYS ?=
+TABLES ?=
 SOAK ?= --kills 100 --interrupts 20 --pairs 10 --disk 1 --worlds 200
 export PRESET VARS PYTHON
 # Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
@@ -26,8 +29,8 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build slim diff validate report scenario fingerprint test unit bench
-.PHONY: soak lint docs clean
+.PHONY: help setup tools engines build slim diff validate report scenario export fingerprint test unit
+.PHONY: bench soak lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -39,6 +42,8 @@ help: ## Show this list
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10 to 3.13)'
 	@echo '  NAME=scenario                    of scenario: its schema is <schema>_<name>'
 	@echo '  SOAK="--kills 5 --pairs 2"       of soak: how many of each fault (default: all)'
+	@echo '  TO=folder                        of export; FORMAT=parquet|csv|duckdb'
+	@echo '  DAYS=30, TABLES="name name"      of export: the last 30 days, or 2025-11-01..2025-11-30'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
@@ -76,6 +81,12 @@ report: setup ## Write a page with charts of the tables built last to target/rep
 scenario: setup ## Build another policy on the same demand and print the difference
 	@$(TIMED) 'scenario' $(STOPPABLE) scripts/scenario.py --target $(TARGET) \
 	    --name '$(NAME)'
+
+# FORMAT=table is the default of fingerprint.
+export: ## Write the published tables as Parquet, CSV or a DuckDB file, to TO=folder
+	@scripts/setup.sh export
+	@$(TIMED) 'export' $(STOPPABLE) scripts/export.py --to '$(TO)' \
+	    --format '$(patsubst table,parquet,$(FORMAT))' --days '$(DAYS)' --tables '$(TABLES)'
 
 fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \

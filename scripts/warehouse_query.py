@@ -11,6 +11,7 @@ connection of the target's adapter. Folder and schema are those of profiles.yml:
 STOCKTRUE_WAREHOUSE and STOCKTRUE_SCHEMA choose others.
 """
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -141,9 +142,7 @@ def open_warehouse(target: str, *analyses: str, manifest: Any = None) -> Iterato
         WarehouseError: an unknown or unreachable target, or no analysis that can be compiled.
     """
     prefer_spark(target)
-    if not manifest:
-        kept_parse.link(TARGET_PATH, kept_parse.kept_file(target, {}))
-    parsed = _dbt("parse", target, manifest=manifest)
+    parsed = _dbt("parse", target, manifest=manifest) if manifest else _parsed(target)
     nodes = []
     if analyses:
         # The queries say what they read, so compiling them needs no look at the tables.
@@ -158,6 +157,22 @@ def open_warehouse(target: str, *analyses: str, manifest: Any = None) -> Iterato
             yield Warehouse(adapter, parsed, nodes)
     finally:
         cleanup_connections()
+
+
+def parsed_project(target: str) -> dict[str, Any]:
+    """Return the manifest of the project for a target. It opens no connection.
+
+    Raises:
+        WarehouseError: an unknown target, or a project that cannot be read.
+    """
+    _parsed(target)
+    return json.loads((TARGET_PATH / "manifest.json").read_text())
+
+
+def _parsed(target: str) -> Any:
+    """Parse the project, from what is kept of it where it is the same."""
+    kept_parse.link(TARGET_PATH, kept_parse.kept_file(target, {}))
+    return _dbt("parse", target)
 
 
 def _dbt(command: str, target: str, *options: str, manifest: Any = None) -> Any:
