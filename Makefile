@@ -59,10 +59,8 @@ engines:
 
 # Unit tests check the SQL on rows of their own, whatever is built: `make test` runs them.
 build: setup ## Generate all tables and test them
-	@.venv/bin/python scripts/slim.py forget --state '$(STATE)'
 	@$(TIMED) 'build ($(PRESET))' \
-	    $(DBT) $(TARGET) target build --exclude-resource-type unit_test
-	@.venv/bin/python scripts/slim.py save --state '$(STATE)' --target $(TARGET)
+	    .venv/bin/python scripts/slim.py record --state '$(STATE)' --target $(TARGET)
 
 slim: setup ## Build what changed since make build beside its tables, and test it
 	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'

@@ -1,5 +1,9 @@
-"""make and signals: SIGTERM, Ctrl-C. The programs that it calls are short ones of our own here."""
+"""What make does when it is stopped, and what a build leaves for make slim.
 
+The programs that it calls are short ones of our own here.
+"""
+
+import json
 import os
 import shutil
 import signal
@@ -11,19 +15,28 @@ import pytest
 from support import ROOT
 
 SCRIPTS = {
-    # Takes a moment to end, as dbt does.
+    # Writes the files of a run for an invocation, waits for a file where it is to, and then takes
+    # a moment to end, as dbt does.
     "scripts/run_dbt.py": """
-import signal, sys, time
+import json, os, pathlib, signal, sys, time
 def become_dbt(*_): pass
 def stop(number, _):
     time.sleep(0.3)
     print("dbt has ended", flush=True)
     sys.exit(128 + number)
+def write(name):
+    if invocation := json.loads(os.environ["WRITES"]).get(name):
+        text = json.dumps({"metadata": {"invocation_id": invocation}})
+        pathlib.Path("target", f"{name}.json").write_text(text)
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    write("manifest")
     print("begun", flush=True)
-    time.sleep(60)
+    while os.environ["WAITS_FOR"] and not pathlib.Path(os.environ["WAITS_FOR"]).exists():
+        time.sleep(0.02)
+    write("run_results")
+    sys.exit(int(os.environ["STATUS"]))
 """,
     # These import what takes long, so Ctrl-C often comes at that time.
     **dict.fromkeys(
@@ -48,11 +61,15 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
-def stopped(checkout: Path, command: str, number: int, to_group: bool) -> tuple[int, list[str]]:
-    """Send a signal to make or its group; return its status and output once all have ended."""
-    make = subprocess.Popen(
+def start(
+    checkout: Path, command: str, writes: dict[str, str], status: int = 0, waits_for: str = ""
+) -> subprocess.Popen:
+    """Start make in a process group of its own; dbt does what is asked here."""
+    environment = {"WRITES": json.dumps(writes), "STATUS": str(status), "WAITS_FOR": waits_for}
+    return subprocess.Popen(
         ["make", command],
         cwd=checkout,
+        env={**os.environ, "PRESET": "tiny", "VARS": "", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -60,6 +77,11 @@ def stopped(checkout: Path, command: str, number: int, to_group: bool) -> tuple[
         # What starts the tests in the background has them ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def stopped(checkout: Path, command: str, number: int, to_group: bool) -> tuple[int, list[str]]:
+    """Send a signal to make or its group; return its status and output once all have ended."""
+    make = start(checkout, command, {}, waits_for="never")
     try:
         assert make.stdout.readline() == "begun\n"
         (os.killpg if to_group else os.kill)(make.pid, number)
@@ -87,3 +109,59 @@ def test_signals_end_a_script_with_one_line(checkout, command, number, to_group)
     status, lines = stopped(checkout, command, number, to_group)
     assert lines == [f"{command}: stopped by {number.name}"]
     assert status == -number
+
+
+def ended(make: subprocess.Popen) -> tuple[int, str]:
+    """Return the status and the output of make when it has ended."""
+    output = make.communicate(timeout=30)[0]
+    return make.returncode, output
+
+
+def state(checkout: Path) -> str | None:
+    """Return the invocation whose manifest make slim would take, None when it would take none."""
+    folder = checkout / "target" / "state"
+    if not (folder / "state.json").exists():
+        return None
+    return json.loads((folder / "manifest.json").read_text())["metadata"]["invocation_id"]
+
+
+def build(checkout: Path, invocation: str) -> None:
+    """Run a build that succeeds."""
+    (checkout / "target").mkdir(exist_ok=True)
+    status, output = ended(
+        start(checkout, "build", dict.fromkeys(("manifest", "run_results"), invocation))
+    )
+    assert status == 0, output
+    assert state(checkout) == invocation
+
+
+@pytest.mark.parametrize(
+    ("writes", "status", "kept"),
+    [
+        ({"manifest": "new", "run_results": "new"}, 0, "new"),
+        ({"manifest": "new", "run_results": "new"}, 1, None),
+        # Refused before any table was touched, as for a wrong variable.
+        ({}, 2, "old"),
+        # Another dbt command has written its manifest after that of the build.
+        ({"manifest": "other", "run_results": "new"}, 0, None),
+    ],
+    ids=["succeeds", "fails", "is-refused", "beside-another-command"],
+)
+def test_state_is_that_of_the_build_that_succeeded(checkout, writes, status, kept):
+    build(checkout, "old")
+    ended(start(checkout, "build", writes, status))
+    assert state(checkout) == kept
+
+
+def test_second_build_in_a_checkout_changes_nothing(checkout):
+    """It is refused before it writes anything, and the first one keeps its state."""
+    build(checkout, "old")
+    writes = dict.fromkeys(("manifest", "run_results"), "first")
+    first = start(checkout, "build", writes, waits_for="go")
+    assert first.stdout.readline() == "begun\n"
+    status, output = ended(start(checkout, "build", dict.fromkeys(writes, "second"), status=2))
+    (checkout / "go").touch()
+    assert ended(first)[0] == 0
+    assert state(checkout) == "first"
+    assert status != 0
+    assert "build: make build already runs in this checkout (process " in output

@@ -78,10 +78,24 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
-def slim(project: Path, action: str, state: Path, **environment) -> subprocess.CompletedProcess:
-    """Run the copy of scripts/slim.py as make does, with the tiny preset."""
+SAVE = "import pathlib, slim, sys; slim.save(pathlib.Path(sys.argv[1]), 'local')"
+
+
+def slim(project: Path, state: Path, **environment) -> subprocess.CompletedProcess:
+    """Run the copy of scripts/slim.py as make slim does, with the tiny preset."""
+    return python(project, "scripts/slim.py", "build", "--state", str(state), **environment)
+
+
+def save(project: Path, state: Path, **environment) -> None:
+    """Save a state as make build does when it has ended, with the tiny preset."""
+    saved = python(project, "-c", SAVE, str(state), PYTHONPATH="scripts", **environment)
+    assert saved.returncode == 0, saved.stdout
+
+
+def python(project: Path, *arguments: str, **environment) -> subprocess.CompletedProcess:
+    """Run Python in the folder of a project."""
     return subprocess.run(
-        [sys.executable, "scripts/slim.py", action, "--state", str(state)],
+        [sys.executable, *arguments],
         cwd=project,
         env={**os.environ, "PRESET": "tiny", "VARS": "", **environment},
         stdout=subprocess.PIPE,
@@ -96,8 +110,7 @@ def state(project, tiny_world) -> Path:
     folder = project.parent / "state"
     shutil.copytree(tiny_world.warehouse / SCHEMA, folder / "warehouse" / SCHEMA)
     settings = {"STOCKTRUE_WAREHOUSE": str(folder / "warehouse"), "STOCKTRUE_SCHEMA": SCHEMA}
-    saved = slim(project, "save", folder, **settings)
-    assert saved.returncode == 0, saved.stdout
+    save(project, folder, **settings)
     return folder
 
 
@@ -154,7 +167,7 @@ def test_build_reads_the_tables_of_the_state(project, state, change):
     change(MART, add_line("-- changed"))
     change(*CHANGES["seed"][:2])
 
-    built = slim(project, "build", state)
+    built = slim(project, state)
 
     assert built.returncode == 0, built.stdout[-6000:]
     names = {path.name for path in new.folder(parent).parent.iterdir()} - {parent}
@@ -204,8 +217,8 @@ def test_other_variables_build_everything(stub, tmp_path):
     (project / "models" / "only.sql").write_text("select 1 as x")
     (project / "target").mkdir()
     (project / "target" / "manifest.json").write_text("{}")
-    assert slim(project, "save", state).returncode == 0
-    wrong = slim(project, "build", state, VARS="num_products: -5, random_seed: 42")
+    save(project, state)
+    wrong = slim(project, state, VARS="num_products: -5, random_seed: 42")
     assert wrong.returncode != 0
     line = "slim: all is built, as variables changed: num_products 60 -> -5\n"
     assert line in wrong.stdout
@@ -213,12 +226,8 @@ def test_other_variables_build_everything(stub, tmp_path):
 
 
 def test_without_a_state(project, tmp_path):
-    """One line says what to do; a state that was forgotten is none."""
-    (tmp_path / "manifest.json").write_text("{}")
-    (tmp_path / "state.json").write_text("{}")
-    assert slim(project, "forget", tmp_path).returncode == 0
-    assert list(tmp_path.iterdir()) == []
-    missing = slim(project, "build", tmp_path)
+    """One line says what to do."""
+    missing = slim(project, tmp_path)
     assert missing.returncode == 1
     assert missing.stdout == (
         f"slim: no state in {tmp_path}: run make build first, or name one with STATE=folder\n"
