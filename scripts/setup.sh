@@ -92,6 +92,8 @@ install() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input install --progress-bar off \
         --no-compile --use-pep517 --constraint requirements.lock "$@" >.venv/install.log 2>&1 &
     pip=$!
+    trap 'kill "$pip"; exit 130' INT
+    trap 'kill "$pip"; exit 143' TERM
     seconds=0
     while kill -0 "$pip" 2>/dev/null; do
         sleep 1
@@ -106,6 +108,7 @@ install() {
         tail -n 15 .venv/install.log >&2
         exit 1
     }
+    trap - INT TERM
 }
 
 extras=

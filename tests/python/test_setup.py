@@ -3,9 +3,13 @@
 Interpreters are shell scripts here: nothing is installed, each command for pip is a line in a file.
 """
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -25,6 +29,11 @@ $2" ;;
     echo "VIRTUAL_ENV=$PWD/.venv" >.venv/bin/activate ;;
 -m.pip)
     echo "$*" >>pip.log
+    if [ -e pip_hangs ]; then
+        trap 'echo ended >pip_hangs; exit 1' TERM
+        echo begun >pip_hangs
+        while :; do sleep 1; done
+    fi
     [ ! -e pip_fails ] || {{ echo "no such package"; exit 1; }} ;;
 *) echo "$*" >>pip.log ;;
 esac
@@ -188,3 +197,35 @@ def test_failed_installation_is_told_and_repeated(prepared):
     (prepared.folder / "pip_fails").unlink()
     prepared.setup()
     assert prepared.installed() == IS_MADE_ANEW
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_setup_stops_pip(prepared, number):
+    """Which sh starts in the background, where it would not see Ctrl-C."""
+    (prepared.folder / "requirements.lock").write_text("second")
+    hangs = prepared.folder / "pip_hangs"
+    hangs.touch()
+    setup = subprocess.Popen(
+        [prepared.folder / "scripts" / "setup.sh"],
+        env={"PATH": str(prepared.commands), "HOME": str(prepared.home)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        # What starts the tests in the background has them ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        wait_until(hangs, "begun")
+        os.kill(setup.pid, number)
+        assert setup.wait(timeout=10) == 128 + number
+        wait_until(hangs, "ended")
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(setup.pid, signal.SIGKILL)
+
+
+def wait_until(file: Path, content: str) -> None:
+    """Wait until a file says something."""
+    end = time.monotonic() + 10
+    while file.read_text().strip() != content:
+        assert time.monotonic() < end
+        time.sleep(0.02)
