@@ -3,6 +3,7 @@
 
     kind      whole number | number | date | day range (two whole numbers, the smaller first)
     min, max  smallest and largest value allowed, both included
+    reason    why it is not larger, where that needs to be said
     meaning   what it sets; the table in docs/variables.md says the same
 #}
 {% macro variable_spec() %}
@@ -13,7 +14,8 @@
             "meaning": "first simulated day"},
         {"name": "date_range_days", "kind": "whole number", "min": 7, "max": 3650,
             "meaning": "number of simulated days, the first one included"},
-        {"name": "num_customers", "kind": "whole number", "min": 10, "max": 10000000,
+        {"name": "num_customers", "kind": "whole number", "min": 10, "max": 2000000,
+            "reason": "all go to the simulation in one message of at most 128 MiB",
             "meaning": "customers"},
         {"name": "num_products", "kind": "whole number", "min": 10, "max": 1000000,
             "meaning": "products"},
@@ -164,7 +166,8 @@
             ~ ", the smaller first"
         ) %}
     {% else %}
-        {% do return("a " ~ entry.kind ~ " from " ~ entry.min ~ " to " ~ entry.max) %}
+        {% set reason = ", as " ~ entry.reason if entry.reason is defined else "" %}
+        {% do return("a " ~ entry.kind ~ " from " ~ entry.min ~ " to " ~ entry.max ~ reason) %}
     {% endif %}
 {% endmacro %}
 

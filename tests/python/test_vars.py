@@ -24,10 +24,11 @@ SPEC = variable_spec()
 def allowed(entry: dict) -> str:
     """Return what the message says of the allowed values of a variable."""
     low, high = entry["min"], entry["max"]
+    reason = f", as {entry['reason']}" if "reason" in entry else ""
     return {
         "date": f"a date 'YYYY-MM-DD' from {low} to {high}",
         "day range": f"[fewest, most] as two whole numbers from {low} to {high}, the smaller first",
-    }.get(entry["kind"], f"a {entry['kind']} from {low} to {high}")
+    }.get(entry["kind"], f"a {entry['kind']} from {low} to {high}{reason}")
 
 
 ALLOWED = {entry["name"]: allowed(entry) for entry in SPEC}
@@ -108,6 +109,11 @@ RIGHT = [
 
 # Texts of variables and the single line that each gives.
 SPECIAL = [
+    (
+        "num_customers: 2000001",
+        "num_customers: got 2000001, allowed: a whole number from 10 to 2000000, as all go to the"
+        " simulation in one message of at most 128 MiB",
+    ),
     (
         "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.31",
         "cart_abandonment_increase: got 0.31, allowed: at most 1 together with"
