@@ -1,11 +1,13 @@
 """What the pages of `make docs` show of small projects; test_docs.py looks at those of this one."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
 from lineage.columns import columns_read, declared_origins, with_columns_of_inline
 from lineage.drawing import BOX_HEIGHT, BOX_WIDTH, HEIGHT, LINE_LENGTH, draw, name_lines
+from lineage.page import Page
 from lineage.tables import MOST_BOXES, Tables, reduced, through
 
 # What follows from what: seed -> helper -> first -> second, and seed -> second.
@@ -16,31 +18,38 @@ def node(name: str, *reads: str, folder: str = "facts", **others) -> dict:
     """Return a private model of a manifest."""
     return {
         "resource_type": "model",
+        "unique_id": f"model.shop.{name}",
         "name": name,
         "fqn": ["shop", folder, name],
         "description": "",
+        "columns": {},
+        "docs": {"node_color": "#123456"},
         "depends_on": {"nodes": list(reads), "macros": others.pop("macros", [])},
         "config": {"access": others.pop("access", "private")},
         **others,
     }
 
 
-def tables(*nodes: dict) -> Tables:
-    """Return the tables of a project with a seed in a folder, and a macro that draws."""
-    seed = {"resource_type": "seed", "name": "brands", "fqn": ["shop", "products", "brands"]}
+def manifest_of(*nodes: dict) -> dict:
+    """Return the manifest of a project with a seed in a folder, and a macro that draws."""
+    seed = node("brands") | {"resource_type": "seed", "fqn": ["shop", "products", "brands"]}
     drawing = {"depends_on": {"macros": ["macro.shop.uniform"]}}
     macros = {
         "macro.shop.pick": drawing,
         "macro.shop.uniform": {"depends_on": {"macros": []}},
         "macro.shop.plain": {"depends_on": {"macros": []}},
     }
-    models = {f"model.shop.{each['name']}": each for each in nodes}
-    manifest = {
+    models = {each["unique_id"]: each for each in nodes}
+    return {
         "metadata": {"project_name": "shop"},
         "nodes": {"seed.shop.brands": seed} | models,
         "macros": macros,
     }
-    return Tables(manifest)
+
+
+def tables(*nodes: dict) -> Tables:
+    """Return the tables of a project of such nodes."""
+    return Tables(manifest_of(*nodes))
 
 
 def test_what_is_left_out_is_passed_through():
@@ -89,14 +98,18 @@ def test_view_unfolds_what_a_table_reads():
     }
 
 
-def test_many_private_models_are_one_box_for_each_folder():
-    many = [node(f"topic{n}", "seed.shop.brands", folder="quality") for n in range(MOST_BOXES)]
-    days = node("days", "seed.shop.brands")
-    topic_of_days = node("topic", "model.shop.days", folder="quality")
-    topics = [*many, topic_of_days]
-    reads = ["model.shop.days", *(f"model.shop.{topic['name']}" for topic in topics)]
-    found = tables(days, *topics, node("metrics", *reads, folder="quality", access="public"))
-    parents, groups = found.view("metrics")
+@pytest.fixture
+def crowded() -> list[dict]:
+    """Return many private models of a folder, and one of another, that a published table reads."""
+    topics = [node(f"topic{n}", "seed.shop.brands", folder="quality") for n in range(MOST_BOXES)]
+    topics.append(node("topic", "model.shop.days", folder="quality"))
+    reads = ["model.shop.days", *(topic["unique_id"] for topic in topics)]
+    metrics = node("metrics", *reads, folder="quality", access="public")
+    return [node("days", "seed.shop.brands"), *topics, metrics]
+
+
+def test_many_private_models_are_one_box_for_each_folder(crowded):
+    parents, groups = tables(*crowded).view("metrics")
     assert parents == {
         "seeds/products": set(),
         "facts/...": {"seeds/products"},
@@ -104,7 +117,15 @@ def test_many_private_models_are_one_box_for_each_folder():
         "metrics": {"quality/..."},
     }
     assert groups["facts/..."] == ["days"]
-    assert sorted(groups["quality/..."]) == sorted(topic["name"] for topic in topics)
+    assert len(groups["quality/..."]) == MOST_BOXES + 1
+
+
+def test_page_lists_the_models_in_one_box(crowded, tmp_path):
+    page = tmp_path / "index.html"
+    Page(manifest_of(*crowded), ["facts", "quality"], SimpleNamespace()).write(page)
+    html = page.read_text()
+    assert f"{MOST_BOXES + 1} private tables" in html
+    assert '<a href="dbt.html#!/model/model.shop.topic7">topic7</a>' in html
 
 
 @pytest.mark.parametrize(
