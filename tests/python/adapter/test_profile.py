@@ -51,6 +51,11 @@ def test_custom_schema_is_a_name(project):
     ("warehouse", "message"),
     [
         ("notes.txt", "the warehouse {}/notes.txt is a file, not a folder"),
+        (
+            "a%20b/w",
+            "the warehouse cannot be in {}/a%20b/w: Delta Lake takes %20 for another letter; "
+            "choose a folder without it",
+        ),
         ("notes.txt/w", "cannot write to the warehouse {}/notes.txt/w: Not a directory"),
         pytest.param(
             "/proc/w",

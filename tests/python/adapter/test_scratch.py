@@ -87,7 +87,7 @@ def test_folder_of_another_user_stays(temporary, monkeypatch):
 
 def test_odd_names(project, tmp_path):
     """Neither the folder for temporary files nor the warehouse needs a plain name."""
-    name = "a b größe 100%"
+    name = "a b größe #1? 100%"
     temporary = tmp_path / name
     temporary.mkdir()
     profiles = project.folder / "profiles.yml"

@@ -139,6 +139,13 @@ class EmbeddedConnectionManager(SparkConnectionManager):
                     raise DbtRuntimeError(
                         f"the warehouse {credentials.warehouse} is a file, not a folder"
                     )
+                escape = re.search("%[0-9A-Fa-f]{2}", credentials.warehouse)
+                if escape and credentials.engine == "sail":
+                    # Even where it is quoted, or behind a symbolic link.
+                    raise DbtRuntimeError(
+                        f"the warehouse cannot be in {credentials.warehouse}: Delta Lake takes "
+                        f"{escape[0]} for another letter; choose a folder without it"
+                    )
                 session = start_engine(credentials.engine)
                 warehouse = Warehouse(session, credentials.engine, Path(credentials.warehouse))
                 warehouse.attach()
