@@ -101,9 +101,10 @@ class Table:
         )
         if not files:
             return f"select {columns} where false"
-        is_part = days and self.day_column
-        where = f" where {self.day_column} between {days[0]} and {days[1]}" if is_part else ""
-        return f"select {columns} from read_parquet([{files}]){where}"
+        query = f"select {columns} from read_parquet([{files}])"
+        if days and self.day_column:
+            query += f" where {self.day_column} between {days[0]} and {days[1]}"
+        return query
 
     def schema(self, exported: set[str]) -> dict[str, Any]:
         """Return a Table Schema; keys of tables that are not exported are left out."""
@@ -215,7 +216,8 @@ class Writer:
             }[self.kind]
             file = quoted(str(self.folder / self.path(table)))
             written = self.connection.execute(f"copy ({query}) to {file} ({options})")
-        return written.fetchone()[0]
+        ((rows,),) = written.fetchall()
+        return rows
 
     def path(self, table: Table) -> str:
         """Return the name of the file of a table."""
