@@ -30,13 +30,18 @@ def prefer_spark(target: str) -> None:
 def become_dbt(
     target: str, target_path: Path, variables: dict[str, Any], *command: str
 ) -> NoReturn:
-    """Replace this process by dbt, run in the folder of the project."""
+    """Replace this process by dbt, run in the folder of the project.
+
+    A signal ends it with one line also before the adapter, which sees to that, has been loaded.
+    """
     prefer_spark(target)
     kept_parse.link(target_path, kept_parse.kept_file(target, variables))
     dbt = str(Path(sys.executable).with_name("dbt"))
     options = ["--target", target, "--target-path", str(target_path)]
     os.chdir(kept_parse.ROOT)
-    os.execv(dbt, [dbt, *command, *options, "--vars", json.dumps(variables)])
+    stoppable = str(Path(__file__).with_name("stoppable.py"))
+    run = [sys.executable, stoppable, dbt, *command, *options, "--vars", json.dumps(variables)]
+    os.execv(sys.executable, run)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ The programs that it calls are short ones of our own here.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -165,3 +167,23 @@ def test_second_build_in_a_checkout_changes_nothing(checkout):
     assert state(checkout) == "first"
     assert status != 0
     assert "build: make build already runs in this checkout (process " in output
+
+
+def test_ctrl_c_ends_dbt_before_its_adapter_is_loaded(tmp_path):
+    caught = 1 << signal.SIGTERM - 1
+    dbt = subprocess.Popen(
+        [sys.executable, ROOT / "scripts" / "run_dbt.py", "local", tmp_path, "parse"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    status = Path(f"/proc/{dbt.pid}/status")
+    if not status.exists():
+        dbt.kill()
+        pytest.skip("needs /proc, to see when signals are caught")
+    while not int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16) & caught:
+        time.sleep(0.01)
+    dbt.send_signal(signal.SIGINT)
+    assert dbt.communicate(timeout=30)[0] == "dbt: stopped by SIGINT\n"
+    assert dbt.returncode == 128 + signal.SIGINT
