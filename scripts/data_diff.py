@@ -8,6 +8,7 @@ the two. The load time of a row, etl_timestamp, does not count.
 import argparse
 import json
 import sys
+from collections.abc import Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -171,7 +172,7 @@ def tables(manifest: dict[str, Any]) -> dict[str, Node]:
     return {key: node for key, node in manifest["nodes"].items() if node["resource_type"] in kinds}
 
 
-def lineage(nodes: dict[str, Node], built: dict[str, Node], differing: set[str]) -> str:
+def lineage(nodes: dict[str, Node], built: dict[str, Node], differing: Container[str]) -> str:
     """Return what was built, with the shortest set of edges that says what follows from what."""
     graph = nx.DiGraph()
     graph.add_nodes_from(nodes)
@@ -232,14 +233,21 @@ def report(state: Path, run: Path) -> str:
         lines += [f"| {' | '.join(HEADER)} |", "|---|---:|---:|---:|---:|---:|---|"]
         lines += [*(each.line(names[key]) for key, each in differing.items()), ""]
     same = [f"`{names[key]}`" for key in found if key not in differing]
-    lines.append(f"The same rows as before: {', '.join(same) or 'in no table'}.")
+    if same:
+        lines += [f"The same rows as before: {', '.join(same)}.", ""]
     left = [f"`{names[key]}` ({statuses[key]})" for key in statuses if key not in built]
     if left:
-        lines += ["", f"Not built: {', '.join(left)}."]
-    text = "\n".join(lines) + "\n"
-    drawn = lineage(now, built, set(differing))
-    full = f"{text}\nWhat was built; tables that differ are filled.\n\n{drawn}\n"
-    return full if len(full) <= MOST_CHARACTERS else text
+        lines += [f"Not built: {', '.join(left)}.", ""]
+    if not built:
+        return "\n".join([*lines, "Nothing was built.", ""])
+    drawn = [
+        "What was built; tables that differ are filled.",
+        "",
+        lineage(now, built, differing),
+        "",
+    ]
+    full = "\n".join([*lines, *drawn])
+    return full if len(full) <= MOST_CHARACTERS else "\n".join(lines)
 
 
 def main() -> None:

@@ -184,6 +184,16 @@ def test_the_comment_can_be_found_again_and_is_short_enough(text, build, monkeyp
     assert table_lines(shorter) == table_lines(text)
 
 
+def test_a_build_of_nothing_is_told(build, tmp_path):
+    """As after an edit of the docs; what is no longer in the project is told all the same."""
+    state, run = build
+    (tmp_path / "manifest.json").write_text((run / "manifest.json").read_text())
+    (tmp_path / "run_results.json").write_text('{"results": []}')
+    text = data_diff.report(state, tmp_path)
+    assert text.splitlines()[-1] == "Nothing was built."
+    assert set(table_lines(text)) == {"dropped"}
+
+
 def test_a_slim_build_must_have_followed_the_state(build, tmp_path):
     """Tables of an older slim build say nothing about the present ones."""
     state, run = build
