@@ -2,7 +2,8 @@ with
 
 allocation as (
 
-    {{ in_date_ranges(ref('int_allocation'), 4, "record_kind = 'stock_day'") }}
+    select * from {{ ref('int_allocation') }}
+    where record_kind = 'stock_day'
 
 ),
 

@@ -2,15 +2,14 @@ with
 
 sales_fact as (
 
-    {{ in_date_ranges(ref('gold_sales_fact'), 3.1) }}
+    select * from {{ ref('gold_sales_fact') }}
 
 ),
 
 stock_events as (
 
-    {{ in_date_ranges(
-        ref('int_stock_events'), 3.1, "event_type in ('receipt', 'shrinkage', 'write_off')"
-    ) }}
+    select * from {{ ref('int_stock_events') }}
+    where event_type in ('receipt', 'shrinkage', 'write_off')
 
 ),
 

@@ -2,7 +2,8 @@ with
 
 outcomes as (
 
-    {{ in_date_ranges(ref('int_line_outcomes'), 5.5, 'quantity_allocated > 0') }}
+    select * from {{ ref('int_line_outcomes') }}
+    where quantity_allocated > 0
 
 ),
 

@@ -1,18 +1,17 @@
 """How large tables lie in their files: a filter on a month skips files by the Delta log."""
 
 import datetime
+import shutil
 from types import SimpleNamespace
 
 import jinja2
 import pyarrow as pa
 import pytest
 import yaml
-from dbt.adapters.embedded.engines import start_engine
-from dbt.adapters.embedded.warehouse import Warehouse
 from deltalake import DeltaTable
-from support import ROOT, SCHEMA, TINY_VARS, content, read_delta, run_on_one_parse
+from support import ROOT, SCHEMA, TINY_VARS, World, content, run_on_one_parse
 
-MACRO_FILE = ROOT / "macros" / "in_date_ranges.sql"
+MACRO_FILE = ROOT / "macros" / "file_range_starts.sql"
 DEFAULTS = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
 TABLES = (
     "gold_sales_fact",
@@ -20,24 +19,22 @@ TABLES = (
     "gold_inventory_movement_fact",
     "gold_cart_fact",
 )
-# With so many products the models read their sources in ranges, whatever the tables hold.
-MANY_PRODUCTS = TINY_VARS | {"num_products": 1000000, "num_locations": 1000}
+# With so many positions the tables are written in ranges, whatever they hold.
+MANY_PRODUCTS = TINY_VARS | {"num_products": 100000, "num_locations": 50}
 
 
-def range_starts(bytes_per_position: float, target: str = "embedded", **variables) -> list[int]:
-    """Return what the macro `date_range_starts` returns."""
+def range_starts(bytes_per_position: float, **variables) -> list[int]:
+    """Return what the macro `file_range_starts` returns."""
     returned = []
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     module = environment.from_string(MACRO_FILE.read_text()).make_module(
         {
-            "execute": True,
             "return": returned.append,
             "var": (DEFAULTS | variables).__getitem__,
             "modules": SimpleNamespace(datetime=datetime),
-            "target": SimpleNamespace(type=target),
         }
     )
-    module.date_range_starts(bytes_per_position)
+    module.file_range_starts({"bytes_per_position": bytes_per_position})
     return returned[0]
 
 
@@ -56,7 +53,6 @@ def test_ranges_of_the_large_preset():
     assert range_starts(2.1, **large) == [20250101]
     assert range_starts(4, **large) == [20240901, 20250501]
     assert range_starts(5.5, **large) == [20240701, 20250101, 20250701]
-    assert range_starts(5.5, "databricks", **large) == []
 
 
 def test_ranges_are_of_whole_months_and_at_most_six():
@@ -68,38 +64,29 @@ def test_ranges_are_of_whole_months_and_at_most_six():
 
 
 @pytest.fixture(scope="module")
-def written(tiny_world, tmp_path_factory):
-    """Return a function that writes a table as a large world does, from the tiny tables."""
+def written(tiny_world, tmp_path_factory) -> World:
+    """Return the tables written as a large world does, from copies of the tiny ones."""
     folder = tmp_path_factory.mktemp("layout")
+    shutil.copytree(tiny_world.warehouse / SCHEMA, folder / "warehouse" / SCHEMA)
     run = run_on_one_parse(
-        ["compile", "--select", *TABLES],
+        ["run", "--select", *TABLES],
         parsed=("local", TINY_VARS),
         run=("local", MANY_PRODUCTS),
         target=folder / "target",
-        env={"STOCKTRUE_WAREHOUSE": str(tiny_world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+        env={"STOCKTRUE_WAREHOUSE": str(folder / "warehouse"), "STOCKTRUE_SCHEMA": SCHEMA},
     )
     assert run.returncode == 0, run.output
-    session = start_engine("sail")
-    source = Warehouse(session, "sail", tiny_world.warehouse)
-    source.attach(SCHEMA)
-
-    def write(name: str) -> DeltaTable:
-        query = run.target / "compiled" / "stocktrue" / "models" / "facts" / f"{name}.sql"
-        source.storage.overwrite(session, session.sql(query.read_text()), folder / name)
-        return DeltaTable(folder / name)
-
-    return write
+    return World(folder / "warehouse")
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_month_is_in_few_files(written, tiny_world, name):
     """Returns of November lie with their sales, so that it is November's filter that counts."""
-    table = written(name)
-    files = pa.table(table.get_add_actions(flatten=True))
+    files = pa.table(DeltaTable(written.folder(name)).get_add_actions(flatten=True))
     first_days = files["min.date_key"].to_pylist()
     november = [day for day in first_days if day <= 20251130]
     assert 0 < len(november) < len(first_days)
     if name in ("gold_inventory_fact", "gold_cart_fact"):
         last_days = files["max.date_key"].to_pylist()
         assert sum(day <= 20251130 for day in last_days) == len(november)
-    assert content(read_delta(table)) == content(tiny_world.table(name))
+    assert content(written.table(name)) == content(tiny_world.table(name))

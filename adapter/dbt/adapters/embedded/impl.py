@@ -14,6 +14,7 @@ from dbt.adapters.base.relation import BaseRelation
 from dbt.adapters.contracts.connection import AdapterResponse
 from dbt.adapters.contracts.relation import RelationConfig, RelationType
 from dbt.adapters.embedded.connections import EmbeddedConnectionManager
+from dbt.adapters.embedded.file_ranges import in_ranges
 from dbt.adapters.embedded.frames import align, conform, spark_frame
 from dbt.adapters.embedded.interrupts import end_on_signals
 from dbt.adapters.embedded.progress import heartbeat
@@ -35,6 +36,7 @@ class EmbeddedConfig(SparkConfig):
     """Model configs of this adapter."""
 
     enforce_contract: bool = False
+    file_ranges: dict[str, Any] | None = None
 
 
 class EmbeddedAdapter(SparkAdapter):
@@ -181,6 +183,11 @@ class EmbeddedAdapter(SparkAdapter):
     def _query(self, sql: str) -> Any:
         with self.connections.exception_handler(sql):
             return self.warehouse.session.sql(sql.strip().rstrip(";"))
+
+    @available.parse_none
+    def in_ranges(self, sql: str, column: str, starts: list[int], sources: list[str]) -> str:
+        """`sql` in branches whose files the engine writes apart; see `file_ranges`."""
+        return in_ranges(sql, column, starts, sources)
 
     @available.parse_none
     def build_table(self, relation: BaseRelation, sql: str, model: dict[str, Any]) -> str:

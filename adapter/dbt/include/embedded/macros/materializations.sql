@@ -8,10 +8,35 @@
 {% endmacro %}
 
 
+{#-- Where the ranges of the config `file_ranges` begin, the first one apart; a project may compute
+     it from other entries of the config. #}
+{% macro file_range_starts(file_ranges) %}
+  {{ return(file_ranges['starts']) }}
+{% endmacro %}
+
+
+{#-- The SQL a table is built from, in a branch for each range of the config `file_ranges`:
+     {column: name, starts: [values], of: [models whose rows are read in ranges]}. Without `of`,
+     they are ranges of the rows that the model returns. #}
+{% macro embedded_ranged_sql(sql) %}
+  {%- set file_ranges = config.get('file_ranges') -%}
+  {%- if not file_ranges -%}
+    {{ return(sql) }}
+  {%- endif -%}
+  {%- set sources = [] -%}
+  {%- for name in file_ranges.get('of', []) -%}
+    {%- do sources.append(ref(name).render()) -%}
+  {%- endfor -%}
+  {%- set starts = file_range_starts(file_ranges) -%}
+  {{ return(adapter.in_ranges(sql, file_ranges['column'], starts, sources)) }}
+{% endmacro %}
+
+
 {#-- Replaces the target table with the rows of a query, in one step. #}
 {% macro embedded_build_table(relation, sql) %}
-  {%- set status = adapter.build_table(relation, embedded_contract_sql(sql), model) -%}
-  {%- call noop_statement('main', status) -%}{{ sql }}{%- endcall -%}
+  {%- set run_sql = embedded_ranged_sql(embedded_contract_sql(sql)) -%}
+  {%- set status = adapter.build_table(relation, run_sql, model) -%}
+  {%- call noop_statement('main', status) -%}{{ run_sql }}{%- endcall -%}
 {% endmacro %}
 
 
