@@ -43,19 +43,27 @@
 
 
 {#
-    Number of a choice's bucket 0 in int_choice_buckets: a drawn bucket is added to it. Engines
-    join one number faster than two names and a number.
+    The key in int_choice_buckets of the value that is drawn, by the weights of the choice's seed.
+    Of a choice with two groups `in_first_group` says whose weights count: see int_choice_buckets.
+
+        inner join choices as payment_methods
+            on {{ drawn_choice('payment_method', ['cart_number'], 'is_digital') }}
+                = payment_methods.choice_key
 #}
-{% macro first_choice_key(choice, choice_group="all") %}
-    {%- set choices = [
-        'payment_method digital',
-        'payment_method store',
-        'fulfillment_type digital',
-        'fulfillment_type store',
-        'return_reason fit',
-        'return_reason no_fit',
-        'return_hour all',
-        'abandonment_reason all',
-    ] %}
-    {{- choices.index(choice ~ ' ' ~ choice_group) * 1000 }}
+{% macro drawn_choice(choice, keys, in_first_group=none) %}
+    {{- choice_key(choice, bucket(choice, keys), in_first_group) }}
+{%- endmacro %}
+
+
+{# A choice, group and bucket as one number, by which engines join fastest. #}
+{% macro choice_key(choice, bucket, in_first_group=none) %}
+    {%- set first_keys = {
+        'payment_method': 0,
+        'fulfillment_type': 2000,
+        'return_reason': 4000,
+        'return_hour': 6000,
+        'abandonment_reason': 7000,
+    } %}
+    {{- first_keys[choice] }}
+    {%- if in_first_group %} + if({{ in_first_group }}, 0, 1000){% endif %} + {{ bucket }}
 {%- endmacro %}

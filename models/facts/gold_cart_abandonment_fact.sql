@@ -25,10 +25,9 @@ devices as (
 
 ),
 
-choice_buckets as (
+choices as (
 
     select * from {{ ref('int_choice_buckets') }}
-    where choice = 'abandonment_reason'
 
 ),
 
@@ -141,12 +140,12 @@ described as (
 
     select
         left_by_customers.*,
-        choice_buckets.chosen as other_reason
-    from choice_buckets
+        choices.chosen as other_reason
+    from choices
     inner join left_by_customers
         on
-            choice_buckets.bucket
-            = {{ bucket('abandonment_reason', ['left_by_customers.cart_number']) }}
+            choices.choice_key
+            = {{ drawn_choice('abandonment_reason', ['left_by_customers.cart_number']) }}
 
 ),
 

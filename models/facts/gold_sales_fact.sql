@@ -1,6 +1,6 @@
 with
 
-outcomes as (
+lines as (
 
     select * from {{ ref('int_line_outcomes') }}
     where quantity_allocated > 0
@@ -43,23 +43,19 @@ later_versions as (
 
 ),
 
-choice_buckets as (
+choices as (
 
     select * from {{ ref('int_choice_buckets') }}
 
 ),
 
-priced_products as (
+product_costs as (
 
     select
         products.product_key,
         products.unit_cost,
         {{ cents('products.unit_cost') }} as cost_cents,
-        if(
-            taxonomy.fit_relevant,
-            {{ first_choice_key('return_reason', 'fit') }},
-            {{ first_choice_key('return_reason', 'no_fit') }}
-        ) as first_return_reason_key
+        taxonomy.fit_relevant
     from products
     inner join taxonomy on products.category_level_3 = taxonomy.category_level_3
 
@@ -68,6 +64,7 @@ priced_products as (
 sold as (
 
     select
+        -- ids
         cart_line_id,
         cart_number,
         if(attempt = 1, '', 'R') as attempt_suffix,
@@ -76,17 +73,24 @@ sold as (
         location_key,
         channel_key,
         promotion_key,
+
+        -- flags
         is_digital,
-        {{ date_of_key('date_key') }} as sale_date,
-        time_key as sale_time_key,
+
+        -- numbers
         quantity_allocated as quantity_sold,
         quantity_requested,
         inventory_at_purchase,
         price_cents,
         discount_cents,
-        return_lag_days,
+        price_cents - discount_cents as net_price_cents,
+
+        -- dates: every line has one on which it would come back
+        time_key as sale_time_key,
+        {{ date_of_key('date_key') }} as sale_date,
+        date_add({{ date_of_key('date_key') }}, return_lag_days) as return_date,
         restock_delay_days
-    from outcomes
+    from lines
 
 ),
 
@@ -96,11 +100,7 @@ sales_and_returns as (
     select
         *,
         explode(
-            if(
-                date_add(sale_date, return_lag_days) <= {{ last_simulated_day() }},
-                array(false, true),
-                array(false)
-            )
+            if(return_date <= {{ last_simulated_day() }}, array(false, true), array(false))
         ) as is_return
     from sold
 
@@ -110,28 +110,9 @@ dated as (
 
     select
         *,
-        if(is_return, date_add(sale_date, return_lag_days), sale_date) as calendar_date,
-        date_add(sale_date, return_lag_days + restock_delay_days) as restock_date,
         if(is_return, -1, 1) as sign,
-        if(
-            is_digital,
-            {{ first_choice_key('payment_method', 'digital') }},
-            {{ first_choice_key('payment_method', 'store') }}
-        )
-        + {{ bucket('payment_method', ['cart_number']) }} as payment_method_key,
-        if(
-            is_digital,
-            {{ first_choice_key('fulfillment_type', 'digital') }},
-            {{ first_choice_key('fulfillment_type', 'store') }}
-        )
-        + {{ bucket('fulfillment_type', ['cart_number']) }} as fulfillment_type_key,
-        if(is_return, {{ bucket('return_reason', ['cart_line_id']) }}, null)
-            as return_reason_bucket,
-        if(
-            is_return,
-            {{ first_choice_key('return_hour') }} + {{ bucket('return_hour', ['cart_line_id']) }},
-            null
-        ) as return_hour_key
+        if(is_return, return_date, sale_date) as calendar_date,
+        date_add(return_date, restock_delay_days) as restock_date
     from sales_and_returns
 
 ),
@@ -140,35 +121,18 @@ described as (
 
     select
         dated.*,
-        concat(cast(dated.cart_line_id as string), dated.attempt_suffix) as line_digits,
-        concat(cast(dated.cart_number as string), dated.attempt_suffix) as cart_digits,
-        dated.price_cents - dated.discount_cents as net_price_cents,
-        priced_products.cost_cents,
-        priced_products.unit_cost,
+        product_costs.unit_cost,
+        product_costs.cost_cents,
+        product_costs.fit_relevant,
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
         channels.channel_code,
         promotions.promotion_type,
-        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key,
-        payment_methods.chosen as payment_method,
-        fulfillment_types.chosen as fulfillment_type,
-        return_reasons.chosen as return_reason,
-        return_reasons.exchange_share,
-        cast(return_hours.chosen as int) as return_hour
+        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key
     from dated
-    inner join priced_products on dated.product_key = priced_products.product_key
+    inner join product_costs on dated.product_key = product_costs.product_key
     inner join locations on dated.location_key = locations.location_key
     inner join channels on dated.channel_key = channels.channel_key
     inner join promotions on dated.promotion_key = promotions.promotion_key
-    inner join choice_buckets as payment_methods
-        on dated.payment_method_key = payment_methods.choice_key
-    inner join choice_buckets as fulfillment_types
-        on dated.fulfillment_type_key = fulfillment_types.choice_key
-    left join choice_buckets as return_reasons
-        on
-            priced_products.first_return_reason_key + dated.return_reason_bucket
-            = return_reasons.choice_key
-    left join choice_buckets as return_hours
-        on dated.return_hour_key = return_hours.choice_key
     -- A recovered cart or a return may fall under a later version of the customer.
     left join later_versions
         on
@@ -178,25 +142,66 @@ described as (
 
 ),
 
+-- A cart is paid and delivered in one way; each returned line has a reason and an hour of its own.
+chosen as (
+
+    select
+        described.*,
+        payment_methods.chosen as payment_method,
+        fulfillment_types.chosen as fulfillment_type,
+        return_reasons.chosen as return_reason,
+        return_reasons.exchange_share,
+        cast(return_hours.chosen as int) as return_hour
+    from described
+    inner join choices as payment_methods
+        on
+            {{ drawn_choice(
+                'payment_method', ['described.cart_number'], 'described.is_digital'
+            ) }}
+            = payment_methods.choice_key
+    inner join choices as fulfillment_types
+        on
+            {{ drawn_choice(
+                'fulfillment_type', ['described.cart_number'], 'described.is_digital'
+            ) }}
+            = fulfillment_types.choice_key
+    left join choices as return_reasons
+        on
+            described.is_return
+            and {{ drawn_choice(
+                'return_reason', ['described.cart_line_id'], 'described.fit_relevant'
+            ) }}
+            = return_reasons.choice_key
+    left join choices as return_hours
+        on
+            described.is_return
+            and {{ drawn_choice('return_hour', ['described.cart_line_id']) }}
+            = return_hours.choice_key
+
+),
+
 valued as (
 
     select
         *,
+        concat(cast(cart_line_id as string), attempt_suffix, if(is_return, 'T', ''))
+            as line_digits,
+        concat(cast(cart_number as string), attempt_suffix) as cart_digits,
         sign * quantity_sold * net_price_cents as net_cents,
         sign * quantity_sold * cost_cents as total_cost_cents,
         -- Tax of the sale is rounded once, half up; a return takes back exactly that.
         sign
         * ((quantity_sold * net_price_cents * tax_hundred_thousandths + 50000) div 100000)
             as tax_cents
-    from described
+    from chosen
 
 ),
 
 final as (
 
     select
-        concat('TXN_', if(is_return, concat(line_digits, 'T'), cart_digits)) as transaction_id,
-        concat('LINE_', line_digits, if(is_return, 'T', '')) as line_item_id,
+        concat('TXN_', if(is_return, line_digits, cart_digits)) as transaction_id,
+        concat('LINE_', line_digits) as line_item_id,
         customer_key,
         product_key,
         {{ date_key('calendar_date') }} as date_key,
@@ -248,11 +253,12 @@ final as (
         payment_method,
         unit_cost,
         return_reason,
-        concat('LINE_', line_digits, if(is_return, 'T', '')) as sale_id,
+        concat('LINE_', line_digits) as sale_id,
         net_cents / 100.0D as revenue,
         promotion_key,
         concat('CART_', cart_digits) as cart_id,
-        if(is_return, concat('LINE_', line_digits), null) as original_line_item_id,
+        if(is_return, concat('LINE_', cast(cart_line_id as string), attempt_suffix), null)
+            as original_line_item_id,
         if(is_digital, 'ecommerce', 'pos') as source_system,
         {{ audit_columns() }}
     from valued

@@ -39,12 +39,7 @@ abandonment_reasons as (
 final as (
 
     select
-        if(
-            channel_group = 'digital',
-            {{ first_choice_key('payment_method', 'digital') }},
-            {{ first_choice_key('payment_method', 'store') }}
-        )
-        + bucket as choice_key,
+        {{ choice_key('payment_method', 'bucket', "channel_group = 'digital'") }} as choice_key,
         'payment_method' as choice,
         channel_group as choice_group,
         bucket,
@@ -55,12 +50,7 @@ final as (
     union all
 
     select
-        if(
-            channel_group = 'digital',
-            {{ first_choice_key('fulfillment_type', 'digital') }},
-            {{ first_choice_key('fulfillment_type', 'store') }}
-        )
-        + bucket as choice_key,
+        {{ choice_key('fulfillment_type', 'bucket', "channel_group = 'digital'") }} as choice_key,
         'fulfillment_type' as choice,
         channel_group as choice_group,
         bucket,
@@ -71,12 +61,7 @@ final as (
     union all
 
     select
-        if(
-            fit_relevant,
-            {{ first_choice_key('return_reason', 'fit') }},
-            {{ first_choice_key('return_reason', 'no_fit') }}
-        )
-        + bucket as choice_key,
+        {{ choice_key('return_reason', 'bucket', 'fit_relevant') }} as choice_key,
         'return_reason' as choice,
         if(fit_relevant, 'fit', 'no_fit') as choice_group,
         bucket,
@@ -87,7 +72,7 @@ final as (
     union all
 
     select
-        {{ first_choice_key('return_hour') }} + bucket as choice_key,
+        {{ choice_key('return_hour', 'bucket') }} as choice_key,
         'return_hour' as choice,
         'all' as choice_group,
         bucket,
@@ -98,7 +83,7 @@ final as (
     union all
 
     select
-        {{ first_choice_key('abandonment_reason') }} + bucket as choice_key,
+        {{ choice_key('abandonment_reason', 'bucket') }} as choice_key,
         'abandonment_reason' as choice,
         'all' as choice_group,
         bucket,
