@@ -53,8 +53,7 @@
 
 
 {#
-    Part of a session and bucket of its script as one number: a join on a number of narrow range is
-    estimated well, so the engine builds its hash table from the small side.
+    Part of a session and bucket of its script as one number: docs/engine_notes.md#keys-of-joins
 #}
 {% macro session_script_key(part, bucket) -%}
     case {{ part }}

@@ -55,7 +55,7 @@
 {%- endmacro %}
 
 
-{# A choice, group and bucket as one number, by which engines join fastest. #}
+{# A choice, group and bucket as one number: docs/engine_notes.md#keys-of-joins #}
 {% macro choice_key(choice, bucket, in_first_group=none) %}
     {%- set first_keys = {
         'payment_method': 0,

@@ -174,7 +174,7 @@ scored as (
 
 ),
 
--- The sort copies every column of its rows, so they carry only what is published, in small types.
+-- Only what is published, in small types, for the sort: docs/engine_notes.md#sorts-and-windows
 narrow as (
 
     select
@@ -196,7 +196,7 @@ narrow as (
 
 ),
 
--- The score, then the lowest key, in one number: faster to sort by than two.
+-- The score, then the lowest key, in one number: docs/engine_notes.md#sorts-and-windows
 ranked as (
 
     select

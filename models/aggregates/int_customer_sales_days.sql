@@ -73,7 +73,7 @@ categories as (
 
 ),
 
--- One number in place of four columns, a text among them, makes the groups cheaper.
+-- One number in place of four columns: docs/engine_notes.md#keys-of-joins
 totals as (
 
     select

@@ -850,7 +850,7 @@ def model(dbt, session):
     days = dbt.ref("int_supply_calendar").toPandas()
     calendar = calendar_from_rows(days) if len(days) else None  # none with dbt build --empty
     plan = dbt.ref("int_replenishment_plan")
-    # The embedded engine fails on the maximum of the counts of a single group.
+    # The maximum is taken here: docs/engine_notes.md#streams-of-rows
     months = plan.groupBy("month_key").count().collect()
     positions = max((month["count"] for month in months), default=0)
     location_batches = count_batches(positions, days["location_key"].nunique())

@@ -1084,7 +1084,7 @@ def model(dbt, session):
             lines = generate(tables, units, group, customers, assortment, shape)
             yield from lines.to_batches()
 
-    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
+    # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
     stream = stream_of(plan, location_demand, products, dbt.ref("int_promotion_days"))
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.

@@ -813,7 +813,7 @@ def model(dbt, session):
     frames = {name: table.toPandas() for name, table in tables.items()}
     locations = locations_from(frames, sellings_from(frames, traffic, config), seed)
 
-    # A stream and not applyInArrow, whose results the embedded engine keeps until the last group.
+    # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
     group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
     columns = ("location_key", "product_key", "month_key")
     launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")

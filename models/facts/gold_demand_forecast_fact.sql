@@ -53,7 +53,7 @@ numbered_locations as (
 
 ),
 
--- A week lies in at most two months. Few large partitions are faster than many small ones.
+-- A week lies in at most two months. Partitions by location: docs/engine_notes.md#sorts-and-windows
 month_pairs as (
 
     select
@@ -113,7 +113,7 @@ planned as (
 ),
 
 -- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window.
--- Running sums cost most here, so one holds both: demand in the digits above those of the plan.
+-- One sum holds both, demand in the digits above the plan: docs/engine_notes.md#sorts-and-windows
 running as (
 
     select

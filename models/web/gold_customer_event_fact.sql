@@ -66,7 +66,7 @@ stepped as (
 
 ),
 
--- Every join copies the columns that the earlier ones brought: those with most text come last.
+-- Small sides come first, and what has most text last: docs/engine_notes.md#order-of-joins
 located as (
 
     select

@@ -95,7 +95,7 @@ browse_ranges as (
 
 ),
 
--- Apart from the explode, after which an engine would compute the key once for each session.
+-- The key once for a group of sessions, before they are exploded: docs/engine_notes.md#explode
 browse_keys as (
 
     select

@@ -1,6 +1,6 @@
 {%- set buckets = 10000 -%}
 
--- A table of its own, so that engines know how small it is and join it by broadcast.
+-- A table of its own: docs/engine_notes.md#small-tables
 with
 
 products as (

@@ -221,8 +221,7 @@ parts as (
 
 ),
 
--- Part and bucket as one number: of a join on text Sail guesses so few rows that the joins after it
--- build their hash tables of all events instead of the small tables.
+-- Part and bucket as one number: docs/engine_notes.md#keys-of-joins
 final as (
 
     select

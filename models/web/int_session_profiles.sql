@@ -1,5 +1,5 @@
--- A table of its own, so that engines know how small it is and join it by broadcast. A session
--- draws one of a thousand profiles of its channel and device, which were filled here by draws.
+-- A session draws one of a thousand profiles of its channel and device, which are filled here by
+-- draws. A table of its own: docs/engine_notes.md#small-tables
 with
 
 channels as (

@@ -1,4 +1,4 @@
--- A table of its own, so that engines know how small it is and join it by broadcast.
+-- A table of its own: docs/engine_notes.md#small-tables
 with
 
 locations as (
