@@ -1,10 +1,39 @@
 {#
-    The steps that the sales rollups share, after the CTEs `periods` (date_key and the key of its
-    period), `customer_days` and `stockout_days`.
+    The rows of a sales rollup: sums over the days of each period, a day's period given by
+    `period`, an expression of columns of gold_date_dim.
 
     Customers are counted over the whole period, so they come first; all else is a sum of sums.
 #}
-{% macro sales_rollup(period_key) %}
+{% macro sales_rollup(period_key, period) %}
+with
+
+dates as (
+
+    select * from {{ ref('gold_date_dim') }}
+
+),
+
+customer_days as (
+
+    select * from {{ ref('int_customer_sales_days') }}
+
+),
+
+stockout_days as (
+
+    select * from {{ ref('int_stockout_days') }}
+
+),
+
+periods as (
+
+    select
+        date_key as day_key,
+        {{ period }} as {{ period_key }}
+    from dates
+
+),
+
 by_customer as (
 
     select
@@ -23,7 +52,7 @@ by_customer as (
         sum(customer_days.units_lost) as units_lost,
         sum(customer_days.lost_cents) as lost_cents
     from periods
-    inner join customer_days on periods.date_key = customer_days.date_key
+    inner join customer_days on periods.day_key = customer_days.date_key
     group by
         periods.{{ period_key }},
         customer_days.category_level_1,
@@ -64,43 +93,36 @@ stockouts as (
         sum(stockout_days.stockout_days)
         / cast(sum(stockout_days.position_days) as double) as stockout_rate
     from periods
-    inner join stockout_days on periods.date_key = stockout_days.date_key
+    inner join stockout_days on periods.day_key = stockout_days.date_key
     group by
         periods.{{ period_key }},
         stockout_days.category_level_1,
         stockout_days.location_key
 
-),
-
-final as (
-
-    select
-        totals.{{ period_key }},
-        totals.category_level_1,
-        totals.location_key,
-        totals.channel_key,
-        totals.order_count,
-        totals.customer_count,
-        totals.units_sold,
-        totals.units_returned,
-        totals.gross_cents / 100.0D as gross_revenue,
-        totals.returned_cents / 100.0D as returned_revenue,
-        (totals.gross_cents - totals.returned_cents) / 100.0D as net_revenue,
-        totals.margin_cents / 100.0D as gross_margin,
-        totals.units_requested,
-        totals.units_lost,
-        totals.lost_cents / 100.0D as lost_revenue,
-        stockouts.stockout_rate,
-        totals.gross_cents / 100.0D / nullif(totals.order_count, 0) as average_order_value,
-        {{ audit_columns() }}
-    from totals
-    left join stockouts
-        on
-            totals.{{ period_key }} = stockouts.{{ period_key }}
-            and totals.category_level_1 = stockouts.category_level_1
-            and totals.location_key = stockouts.location_key
-
 )
 
-select * from final
+select
+    totals.{{ period_key }},
+    totals.category_level_1,
+    totals.location_key,
+    totals.channel_key,
+    totals.order_count,
+    totals.customer_count,
+    totals.units_sold,
+    totals.units_returned,
+    totals.gross_cents / 100.0D as gross_revenue,
+    totals.returned_cents / 100.0D as returned_revenue,
+    (totals.gross_cents - totals.returned_cents) / 100.0D as net_revenue,
+    totals.margin_cents / 100.0D as gross_margin,
+    totals.units_requested,
+    totals.units_lost,
+    totals.lost_cents / 100.0D as lost_revenue,
+    stockouts.stockout_rate,
+    totals.gross_cents / 100.0D / nullif(totals.order_count, 0) as average_order_value
+from totals
+left join stockouts
+    on
+        totals.{{ period_key }} = stockouts.{{ period_key }}
+        and totals.category_level_1 = stockouts.category_level_1
+        and totals.location_key = stockouts.location_key
 {% endmacro %}

@@ -1,28 +1,18 @@
 with
 
-dates as (
+rollup as (
 
-    select * from {{ ref('gold_date_dim') }}
-
-),
-
-customer_days as (
-
-    select * from {{ ref('int_customer_sales_days') }}
+    {{ sales_rollup('date_key', 'date_key') }}
 
 ),
 
-stockout_days as (
+final as (
 
-    select * from {{ ref('int_stockout_days') }}
+    select
+        *,
+        {{ audit_columns() }}
+    from rollup
 
-),
+)
 
-periods as (
-
-    select date_key
-    from dates
-
-),
-
-{{ sales_rollup('date_key') }}
+select * from final

@@ -1,30 +1,18 @@
 with
 
-dates as (
+rollup as (
 
-    select * from {{ ref('gold_date_dim') }}
-
-),
-
-customer_days as (
-
-    select * from {{ ref('int_customer_sales_days') }}
+    {{ sales_rollup('month_start_date_key', 'year * 10000 + month * 100 + 1') }}
 
 ),
 
-stockout_days as (
-
-    select * from {{ ref('int_stockout_days') }}
-
-),
-
-periods as (
+final as (
 
     select
-        date_key,
-        year * 10000 + month * 100 + 1 as month_start_date_key
-    from dates
+        *,
+        {{ audit_columns() }}
+    from rollup
 
-),
+)
 
-{{ sales_rollup('month_start_date_key') }}
+select * from final

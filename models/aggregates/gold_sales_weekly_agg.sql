@@ -1,30 +1,18 @@
 with
 
-dates as (
+rollup as (
 
-    select * from {{ ref('gold_date_dim') }}
-
-),
-
-customer_days as (
-
-    select * from {{ ref('int_customer_sales_days') }}
+    {{ sales_rollup('week_start_date_key', date_key(week_start('calendar_date'))) }}
 
 ),
 
-stockout_days as (
-
-    select * from {{ ref('int_stockout_days') }}
-
-),
-
-periods as (
+final as (
 
     select
-        date_key,
-        {{ date_key(week_start('calendar_date')) }} as week_start_date_key
-    from dates
+        *,
+        {{ audit_columns() }}
+    from rollup
 
-),
+)
 
-{{ sales_rollup('week_start_date_key') }}
+select * from final

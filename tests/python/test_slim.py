@@ -40,7 +40,7 @@ CHANGES = {
     "mart": (MART, add_line("-- changed"), {"gold_sales_monthly_agg"}),
     "macro": (
         "macros/sales_rollup.sql",
-        replace("from final", "from  final"),
+        replace("from totals", "from  totals"),
         {f"gold_sales_{period}_agg" for period in ("daily", "weekly", "monthly")},
     ),
     "python model": (
