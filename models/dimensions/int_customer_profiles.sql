@@ -34,12 +34,6 @@ last_names as (
 
 ),
 
-cities as (
-
-    select * from {{ ref('cities') }}
-
-),
-
 product_taxonomy as (
 
     select * from {{ ref('product_taxonomy') }}
@@ -52,15 +46,9 @@ sizes as (
 
 ),
 
-fulfillment_ranks as (
+customer_places as (
 
-    select * from {{ ref('fulfillment_ranks') }}
-
-),
-
-locations as (
-
-    select * from {{ ref('gold_location_dim') }}
+    select * from {{ ref('int_customer_places') }}
 
 ),
 
@@ -88,12 +76,6 @@ last_name_buckets as (
 
 ),
 
-city_buckets as (
-
-    {{ weighted_buckets('cities', ['city_key']) }}
-
-),
-
 category_buckets as (
 
     {{ weighted_buckets('product_taxonomy', ['category_level_2', 'category_level_3']) }}
@@ -106,12 +88,6 @@ size_buckets as (
 
 ),
 
-rank_buckets as (
-
-    {{ weighted_buckets('fulfillment_ranks', ['distance_rank']) }}
-
-),
-
 customers as (
 
     select
@@ -119,17 +95,13 @@ customers as (
         {{ bucket('customer_segment', ['id']) }} as segment_bucket,
         {{ bucket('customer_first_name', ['id']) }} as first_name_bucket,
         {{ bucket('customer_last_name', ['id']) }} as last_name_bucket,
-        {{ bucket('customer_city', ['id']) }} as city_bucket,
         {{ bucket('customer_category', ['id']) }} as category_bucket,
         {{ bucket('customer_size_tops', ['id']) }} as size_tops_bucket,
         {{ bucket('customer_size_bottoms', ['id']) }} as size_bottoms_bucket,
-        {{ bucket('customer_fulfillment_rank', ['id']) }} as fulfillment_rank_bucket,
         {{ bucket('customer_loyalty_tier', ['id']) }} as loyalty_bucket,
         {%- for attribute in attributes %}
             {{ bucket('customer_' ~ attribute, ['id']) }} as {{ attribute }}_bucket,
         {%- endfor %}
-        {{ uniform('customer_store', ['id']) }} as store_draw,
-        {{ uniform('customer_fulfillment', ['id']) }} as fulfillment_draw,
         {{ uniform('customer_lifetime_value', ['id']) }} as lifetime_value_draw,
         {{ uniform('customer_visit_frequency', ['id']) }} as visit_frequency_draw
     from range(1, {{ var('num_customers') | int + 1 }})
@@ -145,13 +117,9 @@ described as (
             {{ attribute }}.value as {{ attribute }},
         {%- endfor %}
         last_name_buckets.last_name,
-        city_buckets.city_key,
-        cities.city,
-        cities.region,
         category_buckets.category_level_2 as preferred_category,
         tops.size as size_profile_tops,
-        bottoms.size as size_profile_bottoms,
-        rank_buckets.distance_rank
+        bottoms.size as size_profile_bottoms
     from customers
     inner join segment_buckets
         on customers.segment_bucket = segment_buckets.bucket
@@ -163,10 +131,6 @@ described as (
     {%- endfor %}
     inner join last_name_buckets
         on customers.last_name_bucket = last_name_buckets.bucket
-    inner join city_buckets
-        on customers.city_bucket = city_buckets.bucket
-    inner join cities
-        on city_buckets.city_key = cities.city_key
     inner join category_buckets
         on customers.category_bucket = category_buckets.bucket
     inner join size_buckets as tops
@@ -177,8 +141,6 @@ described as (
         on
             bottoms.size_ladder = 'waist'
             and customers.size_bottoms_bucket = bottoms.bucket
-    inner join rank_buckets
-        on customers.fulfillment_rank_bucket = rank_buckets.bucket
 
 ),
 
@@ -217,139 +179,42 @@ named as (
 
 ),
 
-city_locations as (
-
-    select
-        locations.location_key,
-        locations.channel,
-        cities.city_key,
-        cities.latitude,
-        cities.longitude,
-        row_number() over (
-            partition by cities.city_key, locations.channel order by locations.location_key
-        ) - 1 as location_index
-    from locations
-    inner join cities
-        on
-            locations.city = cities.city
-            and locations.state_province = cities.state_code
-
-),
-
-serving_cities as (
-
-    select
-        channel,
-        city_key,
-        latitude,
-        longitude,
-        count(*) as num_locations
-    from city_locations
-    group by channel, city_key, latitude, longitude
-
-),
-
-city_distances as (
-
-    -- A degree of longitude is about 0.78 of a degree of latitude in the middle of the US.
-    select
-        cities.city_key,
-        serving_cities.channel,
-        serving_cities.city_key as serving_city_key,
-        serving_cities.num_locations,
-        (cities.latitude - serving_cities.latitude)
-        * (cities.latitude - serving_cities.latitude)
-        + (cities.longitude - serving_cities.longitude) * 0.78D
-        * (cities.longitude - serving_cities.longitude) * 0.78D as squared_distance
-    from cities
-    cross join serving_cities
-
-),
-
-nearest_cities as (
-
-    select
-        city_key,
-        channel,
-        serving_city_key,
-        num_locations,
-        row_number() over (
-            partition by city_key, channel order by squared_distance, serving_city_key
-        ) as distance_rank,
-        count(*) over (partition by city_key, channel) as num_serving_cities
-    from city_distances
-
-),
-
-placed as (
-
-    -- Locations of one city share its customers evenly.
-    select
-        named.*,
-        stores.location_key as nearest_store_id,
-        shippers.location_key as fulfillment_location_id
-    from named
-    inner join nearest_cities as store_cities
-        on
-            named.city_key = store_cities.city_key
-            and store_cities.channel = 'physical'
-            and store_cities.distance_rank = 1
-    inner join city_locations as stores
-        on
-            store_cities.serving_city_key = stores.city_key
-            and stores.channel = 'physical'
-            and cast(floor(named.store_draw * store_cities.num_locations) as int)
-            = stores.location_index
-    inner join nearest_cities as shipping_cities
-        on
-            named.city_key = shipping_cities.city_key
-            and shipping_cities.channel = 'digital'
-            and shipping_cities.distance_rank
-            = least(named.distance_rank, shipping_cities.num_serving_cities)
-    inner join city_locations as shippers
-        on
-            shipping_cities.serving_city_key = shippers.city_key
-            and shippers.channel = 'digital'
-            and cast(floor(named.fulfillment_draw * shipping_cities.num_locations) as int)
-            = shippers.location_index
-
-),
-
 final as (
 
     select
-        customer_number,
-        first_segment,
-        acquisition_date,
-        date_add(acquisition_date, matures_after_days) as maturity_date,
-        concat('CUST_', lpad(cast(customer_number as string), 8, '0')) as customer_id,
+        named.customer_number,
+        named.first_segment,
+        named.acquisition_date,
+        date_add(named.acquisition_date, named.matures_after_days) as maturity_date,
+        concat('CUST_', lpad(cast(named.customer_number as string), 8, '0')) as customer_id,
         concat(
-            lower(first_name),
+            lower(named.first_name),
             '.',
-            lower(last_name),
-            cast(customer_number as string),
+            lower(named.last_name),
+            cast(named.customer_number as string),
             '@',
-            email_domain
+            named.email_domain
         ) as email,
-        first_name,
-        last_name,
-        acquisition_channel,
-        preferred_channel,
-        preferred_category,
-        size_profile_tops,
-        size_profile_bottoms,
-        region as geo_region,
-        city as geo_city,
-        nearest_store_id,
-        fulfillment_location_id,
-        email_subscribe = 'yes' as email_subscribe_flag,
-        sms_subscribe = 'yes' as sms_subscribe_flag,
-        gender,
-        age_band,
-        loyalty_bucket,
-        lifetime_value_draw,
-        visit_frequency_draw
-    from placed
+        named.first_name,
+        named.last_name,
+        named.acquisition_channel,
+        named.preferred_channel,
+        named.preferred_category,
+        named.size_profile_tops,
+        named.size_profile_bottoms,
+        customer_places.geo_region,
+        customer_places.geo_city,
+        customer_places.nearest_store_id,
+        customer_places.fulfillment_location_id,
+        named.email_subscribe = 'yes' as email_subscribe_flag,
+        named.sms_subscribe = 'yes' as sms_subscribe_flag,
+        named.gender,
+        named.age_band,
+        named.loyalty_bucket,
+        named.lifetime_value_draw,
+        named.visit_frequency_draw
+    from named
+    inner join customer_places on named.customer_number = customer_places.customer_number
 
 )
 
