@@ -22,6 +22,15 @@
 {%- endmacro %}
 
 
+{#
+    Array of the years of the calendar and one more on either side: a holiday or a promotion may lie
+    across the new year.
+#}
+{% macro years_around_the_calendar() -%}
+    sequence(year({{ first_calendar_day() }}) - 1, year({{ last_calendar_day() }}) + 1)
+{%- endmacro %}
+
+
 {# Day of the week as in ISO 8601, 1 = Monday to 7 = Sunday; engines disagree on weekday(). #}
 {% macro iso_day_of_week(date) -%}
     pmod(dayofweek({{ date }}) + 5, 7) + 1

@@ -151,15 +151,26 @@ answered as (
 
 ),
 
+numbered_customers as (
+
+    select
+        customers.*,
+        {{ customer_number('customers.customer_key') }} as customer_number,
+        shares.body_data_share
+    from customers
+    cross join shares
+
+),
+
 -- Height, weight and build belong to the customer: the same on every line, mostly not told.
 bodies as (
 
     select
-        customers.customer_key,
-        customers.size_profile_tops,
-        customers.size_profile_bottoms,
+        numbered_customers.customer_key,
+        numbered_customers.size_profile_tops,
+        numbered_customers.size_profile_bottoms,
         shoe_buckets.size as shoe_size,
-        {{ uniform('body_data', ['customer_number']) }} < customers.body_data_share
+        {{ uniform('body_data', ['customer_number']) }} < numbered_customers.body_data_share
             as tells_body_data,
         body_type_buckets.body_type,
         -- The mean of two draws: most people are near the middle.
@@ -175,15 +186,8 @@ bodies as (
         body_type_buckets.bmi_low
         + {{ uniform('body_mass', ['customer_number']) }}
         * (body_type_buckets.bmi_high - body_type_buckets.bmi_low) as body_mass_index
-    from (
-        select
-            customers.*,
-            {{ customer_number('customers.customer_key') }} as customer_number,
-            shares.body_data_share
-        from customers
-        cross join shares
-    ) as customers
-    inner join body_heights on customers.gender = body_heights.gender
+    from numbered_customers
+    inner join body_heights on numbered_customers.gender = body_heights.gender
     inner join shoe_buckets
         on {{ bucket('shoe_size', ['customer_number']) }} = shoe_buckets.bucket
     inner join body_type_buckets

@@ -14,14 +14,7 @@ holiday_calendar as (
 
 years as (
 
-    -- A year more on either side: a promotion may run across the new year.
-    select
-        explode(
-            sequence(
-                year({{ first_calendar_day() }}) - 1,
-                year({{ last_calendar_day() }}) + 1
-            )
-        ) as year
+    select explode({{ years_around_the_calendar() }}) as year
 
 ),
 

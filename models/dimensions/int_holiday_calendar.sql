@@ -8,14 +8,7 @@ holidays as (
 
 years as (
 
-    -- A year more on either side: an offset may carry a holiday across the new year.
-    select
-        explode(
-            sequence(
-                year({{ first_calendar_day() }}) - 1,
-                year({{ last_calendar_day() }}) + 1
-            )
-        ) as year
+    select explode({{ years_around_the_calendar() }}) as year
 
 ),
 
