@@ -184,7 +184,7 @@ LOST = [
         ["price_tiers_tile", "ratio_to = 0.75, next_from = 1.25"],
     ),
     ("affinity_weights", "view_points", "v", ["affinity_weights", "none for view_points"]),
-    ("realism_ranges", "stockout_rate,", "s,", ["realism_ranges", "none for stockout_rate"]),
+    ("realism_ranges", ",prices,", ",stock,", ["realism_ranges", "none for prices"]),
 ]
 EMPTY = [
     ("movement_types", None, None, ["movement_types", "value_found = none for receipt"]),

@@ -1,0 +1,63 @@
+with
+
+sessions as (
+
+    select * from {{ ref('int_sessions') }}
+
+),
+
+funnel as (
+
+    select * from {{ ref('web_funnel') }}
+
+),
+
+devices as (
+
+    select
+        funnel.device_type,
+        count(*) as session_count,
+        count(if(sessions.items_count > 0, 1, null)) as cart_sessions,
+        count(if(sessions.is_converted, 1, null)) as converted_sessions
+    from funnel
+    inner join sessions on funnel.device_number = sessions.device_number
+    group by funnel.device_type
+
+),
+
+all_sessions as (
+
+    select
+        {%- for device in ['mobile', 'desktop'] %}
+            coalesce(sum(if(device_type = '{{ device }}', session_count, 0)), 0)
+                as {{ device }}_sessions,
+            coalesce(sum(if(device_type = '{{ device }}', converted_sessions, 0)), 0)
+                as {{ device }}_converted,
+        {%- endfor %}
+        coalesce(sum(session_count), 0) as session_count,
+        coalesce(sum(cart_sessions), 0) as cart_sessions,
+        coalesce(sum(converted_sessions), 0) as converted_sessions
+    from devices
+
+),
+
+final as (
+
+    select
+        inline(array( -- noqa: AL03
+            {% for metric_id, numerator, denominator in [
+                ('add_to_cart_share', 'cart_sessions', 'session_count'),
+                ('conversion_rate', 'converted_sessions', 'session_count'),
+                ('conversion_rate_mobile', 'mobile_converted', 'mobile_sessions'),
+                ('conversion_rate_desktop', 'desktop_converted', 'desktop_sessions'),
+            ] -%}
+                {{ measured_ratio(
+                    metric_id, numerator, denominator, 'sessions on the days with web events'
+                ) }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ))
+    from all_sessions
+
+)
+
+select * from final
