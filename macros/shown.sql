@@ -4,3 +4,7 @@
 
 {# A figure as text with four decimals; the text of a double differs between engines. #}
 {% macro four_decimals(value) %}cast(cast({{ value }} as decimal(12, 4)) as string){% endmacro %}
+
+
+{# A whole number, such as a limit of a seed, as text. #}
+{% macro whole_number(value) %}cast(cast({{ value }} as bigint) as string){% endmacro %}
