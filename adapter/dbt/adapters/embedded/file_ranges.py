@@ -20,12 +20,10 @@ def in_ranges(sql: str, column: str, starts: Sequence[int], sources: Sequence[st
     if not sources:
         return f"with ranged as (\n{sql}\n)\n{_union('ranged', column, starts)}"
     for source in sources:
-        branches = f"({_union(source, column, starts)})"
-        sql, count = re.subn(
-            rf"(?<![\w`.]){re.escape(source)}(?![\w`.])", lambda _, text=branches: text, sql
-        )
-        if not count:
+        around = re.split(rf"(?<![\w`.]){re.escape(source)}(?![\w`.])", sql)
+        if len(around) == 1:
             raise DbtRuntimeError(f"file_ranges names {source}, which the query does not read")
+        sql = f"({_union(source, column, starts)})".join(around)
     return sql
 
 
