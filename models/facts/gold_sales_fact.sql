@@ -64,7 +64,7 @@ product_costs as (
 sold as (
 
     select
-        -- ids
+        -- ids, with an R when the cart was left and came back
         cart_line_id,
         cart_number,
         if(attempt = 1, '', 'R') as attempt_suffix,
@@ -85,7 +85,7 @@ sold as (
         discount_cents,
         price_cents - discount_cents as net_price_cents,
 
-        -- dates: every line has one on which it would come back
+        -- times; what is kept has no return date
         time_key as sale_time_key,
         {{ date_of_key('date_key') }} as sale_date,
         date_add({{ date_of_key('date_key') }}, return_lag_days) as return_date,
@@ -94,7 +94,7 @@ sold as (
 
 ),
 
--- A sold line is one row, and one more when it comes back before the last day.
+-- A sold line is one row, and one more when it comes back by the last day.
 sales_and_returns as (
 
     select
@@ -184,6 +184,7 @@ valued as (
 
     select
         *,
+        -- A T marks the return of a line.
         concat(cast(cart_line_id as string), attempt_suffix, if(is_return, 'T', ''))
             as line_digits,
         concat(cast(cart_number as string), attempt_suffix) as cart_digits,
