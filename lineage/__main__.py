@@ -46,5 +46,5 @@ def write_pages(target: Path) -> ColumnLineage:
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     for problem in write_pages(folder).problems:
-        print(f"lineage: not understood: {problem}")
+        print(f"lineage: {problem}")
     print(f"open {folder / 'docs' / 'index.html'}")
