@@ -21,7 +21,7 @@ from sqlglot import exp
 VARIABLES = "source.stocktrue.variables"
 VARIABLES_TABLE = "dbt_project.variables"
 # What the macro uniform makes of random_seed.
-SEED_OF_DRAW = re.compile(r"(?<=xxhash64\(cast\()\d+(?= as bigint\), ')")
+SEED_OF_DRAW = re.compile(r"(?<=xxhash64\(cast\()\d+(?= as bigint\), ')", re.IGNORECASE)
 TEMPLATE = Path(report.__file__).with_name("index.html")
 
 # Id of a table and name of a column.
@@ -89,7 +89,9 @@ class Extractor(DbtColumnLineageExtractor):
 
     def _sanitize_sql_for_parsing(self, sql: str, *arguments: Any, **options: Any) -> str:
         sane = super()._sanitize_sql_for_parsing(sql, *arguments, **options)
-        return with_random_seed(with_columns_of_inline(sane) if "inline(" in sane else sane)
+        # dbt-colibri writes SQL with an ephemeral model anew, in upper case.
+        is_inline = "inline(" in sane.lower()
+        return with_random_seed(with_columns_of_inline(sane) if is_inline else sane)
 
     def extract_project_lineage(self) -> dict[str, Any]:
         """Return the parents and children of all columns."""

@@ -5,7 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from lineage.columns import columns_read, declared_origins, with_columns_of_inline
+from lineage.columns import (
+    columns_read,
+    declared_origins,
+    with_columns_of_inline,
+    with_random_seed,
+)
 from lineage.drawing import BOX_HEIGHT, BOX_WIDTH, HEIGHT, LINE_LENGTH, draw, name_lines
 from lineage.page import Page
 from lineage.tables import MOST_BOXES, Tables, reduced, through
@@ -178,3 +183,11 @@ def test_inline_makes_columns():
     )
     other = "SELECT k, INLINE(ARRAYS_ZIP(a, b)) AS (x, y) FROM t"
     assert with_columns_of_inline(other) == other
+
+
+@pytest.mark.parametrize("change", [str, str.upper])
+def test_draws_read_random_seed(change):
+    draw = change("pmod(xxhash64(cast(42 as bigint), 'stream', cast(key as bigint)), 1000)")
+    assert "(select variables.random_seed from" in with_random_seed(draw)
+    other = change("xxhash64(cast(42 as bigint))")
+    assert with_random_seed(other) == other
