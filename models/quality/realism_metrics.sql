@@ -70,8 +70,7 @@ final as (
         ) as detail,
         {{ audit_columns() }}
     from ranges
-    -- Left with --empty: docs/engine_notes.md#full-outer-joins
-    {{ "left" if flags.EMPTY else "full outer" }} join measured
+    full outer join measured
         on ranges.topic = measured.topic and ranges.metric_id = measured.metric_id
 
 )
