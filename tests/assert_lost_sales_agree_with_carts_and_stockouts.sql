@@ -3,7 +3,7 @@
 -- Each cart has a random weight, so that the weighted sums of a day and location agree only if all
 -- its carts do; a group for each of millions of carts takes three times as long.
 -- The id of the row is joined and cut off again: the embedded engine fails on the hash of a column
--- that has one value in all rows of a table, as cart_id has in a tiny one.
+-- that has one value in all rows of a table, as cart_id in a tiny one: docs/engine_notes.md#hashes
 {% set cart_weight -%}
     pmod(xxhash64(substring(concat(cart_id, row_id), 1, length(cart_id))), 2147483647)
 {%- endset %}
