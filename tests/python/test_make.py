@@ -67,11 +67,13 @@ def start(
     checkout: Path, command: str, writes: dict[str, str], status: int = 0, waits_for: str = ""
 ) -> subprocess.Popen:
     """Start make in a process group of its own; dbt does what is asked here."""
+    # make test would have make say more.
+    inherited = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     environment = {"WRITES": json.dumps(writes), "STATUS": str(status), "WAITS_FOR": waits_for}
     return subprocess.Popen(
         ["make", command],
         cwd=checkout,
-        env={**os.environ, "PRESET": "tiny", "VARS": "", **environment},
+        env={**inherited, "PRESET": "tiny", "VARS": "", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -35,9 +35,9 @@ try:
 except BlockingIOError:
     sys.exit("is being built by process" if FAULT != "silent" else 1)
 for name in ("t1", "t2", "t3"):
-    if FAULT == "torn":
-        (folder / name).write_text("half")
     time.sleep(0.2)
+    if FAULT == "torn":
+        continue
     (folder / "new").write_text(seed + "!" * (FAULT == "odd" and (folder / name).exists()))
     os.replace(folder / "new", folder / name)
 """
@@ -47,17 +47,18 @@ for name in ("t1", "t2", "t3"):
 def run(monkeypatch, tmp_path, capsys):
     """Return a function that runs the soak test on the stub with a fault."""
 
-    def begin(begun: soak.Soak) -> None:
-        """Make the tables of a build without one."""
+    def begin(begun: soak.Soak, fault: str) -> None:
+        """Make the tables of a build without one; torn ones, which no build mends."""
         (begun.folder / "warehouse").mkdir(parents=True)
         for name in TABLES:
-            (begun.folder / "warehouse" / name).write_text("43")
+            content = "half" if fault == "torn" else "43"
+            (begun.folder / "warehouse" / name).write_text(content)
         begun.worlds = {seed: dict.fromkeys(TABLES, (1, str(seed))) for seed in soak.SEEDS}
         begun.seconds = 0.6
 
     def run(fault: str, *options: str) -> tuple[int, str]:
         if fault:
-            monkeypatch.setattr(soak.Soak, "begin", begin)
+            monkeypatch.setattr(soak.Soak, "begin", lambda begun: begin(begun, fault))
         (tmp_path / "scripts").mkdir(exist_ok=True)
         (tmp_path / "scripts/run_dbt.py").write_text(STUB.replace("{fault}", fault))
         monkeypatch.setattr(soak, "ROOT", tmp_path)
