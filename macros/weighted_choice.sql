@@ -64,6 +64,9 @@
         'return_hour': 6000,
         'abandonment_reason': 7000,
     } %}
+    {%- if choice not in first_keys %}
+        {{- exceptions.raise_compiler_error("choice_key: got '" ~ choice ~ "', which is no choice") }}
+    {%- endif %}
     {{- first_keys[choice] }}
     {%- if in_first_group %} + if({{ in_first_group }}, 0, 1000){% endif %} + {{ bucket }}
 {%- endmacro %}

@@ -2,6 +2,8 @@
 
 import re
 
+import jinja2
+import pytest
 from support import ROOT
 
 NOTES = ROOT / "docs" / "engine_notes.md"
@@ -31,3 +33,18 @@ def test_notes_on_engines_are_those_that_models_link_to():
     texts = [path.read_text() for path in CODE]
     linked = [link for text in texts for link in re.findall(r"engine_notes\.md#([\w-]+)", text)]
     assert set(linked) == {heading.lower().replace(" ", "-") for heading in headings}
+
+
+def test_choice_that_nobody_has_is_refused():
+    """It would render as nothing, and the query would draw from the first choice."""
+
+    class Exceptions:
+        @staticmethod
+        def raise_compiler_error(message: str) -> None:
+            raise ValueError(message)
+
+    source = (ROOT / "macros" / "weighted_choice.sql").read_text()
+    macros = jinja2.Template(source).make_module({"exceptions": Exceptions})
+    assert macros.choice_key("fulfillment_type", "7").split() == ["2000", "+", "7"]
+    with pytest.raises(ValueError, match="got 'fulfilment_type', which is no choice"):
+        macros.choice_key("fulfilment_type", "7")
