@@ -12,6 +12,7 @@ CODE = [
     *MODELS,
     *(ROOT / "models").rglob("*.py"),
     *(ROOT / "macros").glob("*.sql"),
+    *(ROOT / "tests").glob("*.sql"),
     ROOT / "dbt_project.yml",
 ]
 MOST_LINES = 300
