@@ -35,6 +35,8 @@ rules as (
             as lowest_stockout_target,
         max(if(parameter = 'highest_stockout_target', parameter_value, null))
             as highest_stockout_target,
+        max(if(parameter = 'lowest_demand_intensity', parameter_value, null))
+            as lowest_demand_intensity,
         max(if(parameter = 'sampling_width', parameter_value, null)) as sampling_width,
         cast({{ var('target_stockout_rate') }} as double) as target_stockout_rate
     from {{ ref('validation_rules') }}
@@ -68,7 +70,8 @@ stock_with_margin as (
         stock.*,
         rules.*,
         rules.target_stockout_rate between rules.lowest_stockout_target
-        and rules.highest_stockout_target as is_target_promised,
+        and rules.highest_stockout_target
+        and {{ var('demand_intensity') }} >= rules.lowest_demand_intensity as is_target_promised,
         rules.stockout_rate_margin
         + if(
             stock.position_days < rules.full_size_position_days,
