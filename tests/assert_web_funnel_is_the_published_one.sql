@@ -1,6 +1,8 @@
 -- 6 to 8% of sessions add to the cart, about 2.2% buy (fewer where shelves are thin), nearly half
 -- leave at once, and desktop buys nearly twice as often as mobile; a small world strays too far
--- from its shares to be judged.
+-- from its shares to be judged. The published conversion belongs to the published abandonment:
+-- about two in five carts are bought, and few more are left because of stock.
+{%- set bought = 1 - var('cart_abandonment_base_rate') * (1 - var('cart_recovery_rate')) %}
 with
 
 sessions as (
@@ -45,9 +47,10 @@ where
     and (
         funnel.add_to_cart_share not between 0.055 and 0.08
         or landings.bounce_rate not between 0.37 and 0.48
-        -- The published conversion belongs to the published abandonment.
         or (
-            {{ var('cart_abandonment_base_rate') }} between 0.6 and 0.75
+            {{ bought }} between 0.35 and 0.49
+            and {{ var('cart_abandonment_increase') }} <= 0.15
+            and {{ var('low_inventory_threshold') }} <= 10
             and (
                 funnel.conversion_rate not between 0.017 and 0.026
                 or funnel.desktop_rate / funnel.mobile_rate not between 1.5 and 2.2
