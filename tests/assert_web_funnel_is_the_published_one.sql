@@ -2,7 +2,6 @@
 -- leave at once, and desktop buys nearly twice as often as mobile; a small world strays too far
 -- from its shares to be judged. The published conversion belongs to the published abandonment:
 -- about two in five carts are bought, and few more are left because of stock.
-{%- set bought = 1 - var('cart_abandonment_base_rate') * (1 - var('cart_recovery_rate')) %}
 with
 
 sessions as (
@@ -48,7 +47,8 @@ where
         funnel.add_to_cart_share not between 0.055 and 0.08
         or landings.bounce_rate not between 0.37 and 0.48
         or (
-            {{ bought }} between 0.35 and 0.49
+            1 - {{ var('cart_abandonment_base_rate') }} * (1 - {{ var('cart_recovery_rate') }})
+            between 0.35 and 0.49
             and {{ var('cart_abandonment_increase') }} <= 0.15
             and {{ var('low_inventory_threshold') }} <= 10
             and (
