@@ -66,7 +66,7 @@ slim: setup ## Build what changed since make build beside its tables, and test i
 	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'
 
 diff: setup ## Print what make slim changed in the tables, as target/diff.md
-	@.venv/bin/python scripts/data_diff.py --state '$(STATE)'
+	@$(STOPPABLE) scripts/data_diff.py --state '$(STATE)'
 
 validate: setup ## Print the published validations of the tables built last
 	@$(STOPPABLE) scripts/validate.py --target $(TARGET)
@@ -106,7 +106,7 @@ bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
 
 soak: setup ## Kill, interrupt and crowd tiny builds, and check that nothing is lost (hours)
-	@.venv/bin/python scripts/soak.py $(SOAK)
+	@$(STOPPABLE) scripts/soak.py $(SOAK)
 
 lint: tools ## Check the style of Python, YAML and SQL, and the types of Python
 	@$(TIMED) 'ruff check' .venv/bin/ruff check --output-format concise
@@ -120,7 +120,7 @@ lint: tools ## Check the style of Python, YAML and SQL, and the types of Python
 docs: ## Write the documentation, lineage first, to target/docs/
 	@scripts/setup.sh docs $(filter spark databricks,$(TARGET))
 	@$(TIMED) 'docs' $(DBT) $(TARGET) target docs generate --static
-	@.venv/bin/python -m lineage target
+	@$(STOPPABLE) lineage target
 
 clean: ## Remove .venv, all generated tables and files
 	rm -rf .venv target dbt_packages logs warehouse warehouse_spark .pytest_cache .ruff_cache \

@@ -18,23 +18,22 @@ is complete; in place of another one only if that is an export as well.
 import argparse
 import contextlib
 import json
-import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import duckdb
+import stoppable
 from deltalake import DeltaTable
-from warehouse_query import ROOT, WarehouseError, parsed_project
+from validate import local_schema, read_delta
+from warehouse_query import WarehouseError, parsed_project
 
 MEMORY = "2GB"
 FORMATS = ("parquet", "csv", "duckdb")
@@ -170,23 +169,25 @@ def published_tables(names: list[str], schema: Path) -> list[Table]:
 
 def last_day(schema: Path) -> date:
     """Return the last simulated day of the world that was built."""
-    files = [unquote(uri) for uri in DeltaTable(schema / "build_variables").file_uris()]
-    rows = duckdb.read_parquet(files).select("variable_name", "variable_value")
-    values = dict(rows.fetchall())
+    rows = read_delta(schema / "build_variables")
+    if not rows:
+        stop(f"no build_variables in {schema}: run make build first")
+    values = {row["variable_name"]: row["variable_value"] for row in rows}
     return date.fromisoformat(values["start_date"]) + timedelta(int(values["date_range_days"]) - 1)
 
 
-def chosen_days(text: str, last: date) -> tuple[int, int] | None:
+def chosen_days(text: str, schema: Path) -> tuple[int, int] | None:
     """Return the first and last date key of DAYS: a number, the last so many, or two dates."""
     if not text:
         return None
     try:
         if text.isdecimal():
-            until, since = last, last - timedelta(days=int(text) - 1)
+            until = last_day(schema)
+            since = until - timedelta(days=int(text) - 1)
         else:
             since, until = map(date.fromisoformat, text.split(".."))
     except (ValueError, OverflowError):
-        since, until = last, date.min
+        since, until = date.max, date.min
     if since > until:
         stop(f"DAYS: got {text!r}, allowed: a number of days, or as in 2025-11-01..2025-11-30")
     return int(f"{since:%Y%m%d}"), int(f"{until:%Y%m%d}")
@@ -292,12 +293,6 @@ def write_all(tables: list[Table], folder: Path, kind: str, days: tuple[int, int
     (folder / DESCRIPTOR).write_text(json.dumps(package, indent=2) + "\n")
 
 
-def end(number: int, _frame: FrameType | None) -> NoReturn:
-    """Exit after a signal with one line; what was being written is removed on the way."""
-    print(f"export: stopped by {signal.Signals(number).name}", file=sys.stderr)
-    sys.exit(128 + number)
-
-
 def main() -> None:
     """Check what is asked for, then write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -312,14 +307,11 @@ def main() -> None:
         stop("TO: name a folder, as in make export TO=exported")
     folder = Path(given.to).absolute()
     check_folder(folder)
-    warehouse = ROOT / os.environ.get("STOCKTRUE_WAREHOUSE", "warehouse")
-    schema = warehouse / os.environ.get("STOCKTRUE_SCHEMA", "stocktrue")
+    schema = local_schema()
     tables = published_tables(given.tables.replace(",", " ").split(), schema)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, end)
-    export(tables, folder, given.format, chosen_days(given.days, last_day(schema)))
+    export(tables, folder, given.format, chosen_days(given.days, schema))
 
 
 if __name__ == "__main__":
+    stoppable.unwind()
     main()

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import run_vars
+import stoppable
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "target" / "soak"
@@ -64,6 +65,7 @@ class Soak:
     select: list[str] = field(default_factory=list)
     worlds: dict[int, Fingerprints] = field(default_factory=dict)
     seconds: float = 0
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -83,7 +85,7 @@ class Soak:
             "DBT_LOG_PATH": str(target),
         }
         with (target / "output").open("w") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, str(ROOT / "scripts" / "run_dbt.py"), "local", target, *command],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -93,6 +95,15 @@ class Soak:
                 # What runs in the background of a shell has its children ignore Ctrl-C.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
+        self.started.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what has been started and still runs: Ctrl-C does not come to it."""
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
 
     def wait(
         self, process: subprocess.Popen[bytes], timeout: float = 1800, name: str = "build"
@@ -290,17 +301,21 @@ def main() -> int:
     asked = parser.parse_args()
     shutil.rmtree(asked.folder, ignore_errors=True)
     soak = Soak(asked.folder.resolve(), asked.select)
-    if any(getattr(asked, name) for name in trials if name != "worlds"):
-        soak.begin()
-    for name, trial in trials.items():
-        chance = random.Random(f"{asked.seed} {name}")
-        for number in range(getattr(asked, name)):
-            say(f"{name} {number + 1} of {getattr(asked, name)}")
-            trial(soak, chance, number)
+    try:
+        if any(getattr(asked, name) for name in trials if name != "worlds"):
+            soak.begin()
+        for name, trial in trials.items():
+            chance = random.Random(f"{asked.seed} {name}")
+            for number in range(getattr(asked, name)):
+                say(f"{name} {number + 1} of {getattr(asked, name)}")
+                trial(soak, chance, number)
+    finally:
+        soak.end()
     done = ", ".join(f"{count} {what}" for what, count in soak.counts.items())
     say(f"{done}; {len(soak.failures)} failures")
     return bool(soak.failures)
 
 
 if __name__ == "__main__":
+    stoppable.unwind()
     sys.exit(main())

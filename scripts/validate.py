@@ -22,6 +22,12 @@ NAME_WIDTH = 40
 DETAIL_MINIMUM = 30
 
 
+def local_schema() -> Path:
+    """Return the folder that holds the tables of the local target."""
+    warehouse = ROOT / os.environ.get("STOCKTRUE_WAREHOUSE", "warehouse")
+    return warehouse / os.environ.get("STOCKTRUE_SCHEMA", "stocktrue")
+
+
 def read_delta(folder: Path) -> list[dict[str, Any]] | None:
     """Return the rows of a Delta table, or None when there is none in the folder."""
     from deltalake import DeltaTable
@@ -101,11 +107,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", default="local", help="target of profiles.yml")
     target = parser.parse_args().target
-    if target == "local":
-        warehouse = ROOT / os.environ.get("STOCKTRUE_WAREHOUSE", "warehouse")
-        results = read_delta(warehouse / os.environ.get("STOCKTRUE_SCHEMA", "stocktrue") / TABLE)
-    else:
-        results = read_through_dbt(target)
+    is_local = target == "local"
+    results = read_delta(local_schema() / TABLE) if is_local else read_through_dbt(target)
     if not results:
         sys.exit(f"validate: no {TABLE} in target {target}: run make build first")
     print(table(results, shutil.get_terminal_size((160, 24)).columns))

@@ -4,13 +4,13 @@ import json
 import os
 import signal
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
 import duckdb
 import export
 import forks
 import pytest
+import stoppable
 from support import ROOT, SCHEMA
 
 DAYS = (20251120, 20251130)
@@ -120,10 +120,6 @@ def test_days_are_those_of_facts_and_dimensions_stay_whole(published, tmp_path, 
         assert rows == sum(DAYS[0] <= key <= DAYS[1] for key in keys) < len(keys), table.name
 
 
-def test_last_day_is_that_of_the_world(tiny_world):
-    assert export.last_day(tiny_world.warehouse / SCHEMA) == date(2025, 12, 31)
-
-
 @pytest.mark.parametrize(
     ("text", "days"),
     [
@@ -133,16 +129,22 @@ def test_last_day_is_that_of_the_world(tiny_world):
         ("2025-11-01..2025-11-30", (20251101, 20251130)),
     ],
 )
-def test_days_are_a_number_or_a_range(text, days):
-    assert export.chosen_days(text, date(2025, 12, 31)) == days
+def test_days_are_a_number_or_a_range(text, days, tiny_world):
+    assert export.chosen_days(text, tiny_world.warehouse / SCHEMA) == days
 
 
 @pytest.mark.parametrize(
     "text", ["0", "-1", "x", "2025-11-30..2025-11-01", "2025-11-01", "9" * 30, "2025-13-01..2026"]
 )
-def test_other_days_are_refused(text):
+def test_other_days_are_refused(text, tiny_world):
     with pytest.raises(SystemExit, match=r"export: DAYS: got '.*', allowed: a number of days"):
-        export.chosen_days(text, date(2025, 12, 31))
+        export.chosen_days(text, tiny_world.warehouse / SCHEMA)
+
+
+def test_number_of_days_needs_to_know_the_last_one(tmp_path):
+    assert export.chosen_days("2025-11-01..2025-11-30", tmp_path) == (20251101, 20251130)
+    with pytest.raises(SystemExit, match=r"export: no build_variables in .*: run make build first"):
+        export.chosen_days("7", tmp_path)
 
 
 def test_table_without_rows_keeps_its_columns(published, tmp_path):
@@ -184,8 +186,9 @@ def test_failure_leaves_the_export_before(published, tmp_path, monkeypatch):
 
 def test_signal_leaves_nothing_behind(published, tmp_path, monkeypatch, capsys):
     def stopped(*_):
-        export.end(signal.SIGTERM, None)
+        stoppable.leave(signal.SIGTERM, None)
 
+    monkeypatch.setattr("sys.argv", ["export.py"])
     monkeypatch.setattr(export.Writer, "write", stopped)
     with pytest.raises(SystemExit) as ended:
         export.export(published, tmp_path / "out", "parquet", None)

@@ -3,6 +3,7 @@
 The programs that it calls are short ones of our own here.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,11 +49,13 @@ if __name__ == "__main__":
     "scripts/slow.py": "import time\ntime.sleep(60)",
     "scripts/setup.sh": "#!/bin/sh\n",
 }
+# What a test of this file has started.
+STARTED: list[subprocess.Popen] = []
 
 
 @pytest.fixture
-def checkout(tmp_path) -> Path:
-    """Return a checkout with the Makefile, the environment of this process and SCRIPTS."""
+def checkout(tmp_path) -> Iterator[Path]:
+    """Yield a checkout with the Makefile, the environment of this process and SCRIPTS."""
     for name in ("scripts", "report"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name, text in SCRIPTS.items():
@@ -60,7 +64,11 @@ def checkout(tmp_path) -> Path:
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    return tmp_path
+    yield tmp_path
+    # Where a test has failed, make or what it has started may still run.
+    while STARTED:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(STARTED.pop().pid, signal.SIGKILL)
 
 
 def start(
@@ -70,7 +78,7 @@ def start(
     # make test would have make say more.
     inherited = {name: value for name, value in os.environ.items() if "MAKE" not in name}
     environment = {"WRITES": json.dumps(writes), "STATUS": str(status), "WAITS_FOR": waits_for}
-    return subprocess.Popen(
+    make = subprocess.Popen(
         ["make", command],
         cwd=checkout,
         env={**inherited, "PRESET": "tiny", "VARS": "", **environment},
@@ -81,19 +89,17 @@ def start(
         # What starts the tests in the background has them ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    STARTED.append(make)
+    return make
 
 
 def stopped(checkout: Path, command: str, number: int, to_group: bool) -> tuple[int, list[str]]:
     """Send a signal to make or its group; return its status and output once all have ended."""
     make = start(checkout, command, {}, waits_for="never")
-    try:
-        assert make.stdout.readline() == "begun\n"
-        (os.killpg if to_group else os.kill)(make.pid, number)
-        # Whoever still runs holds the output.
-        output = make.communicate(timeout=10)[0]
-    finally:
-        if not make.stdout.closed:
-            os.killpg(make.pid, signal.SIGKILL)
+    assert make.stdout.readline() == "begun\n"
+    (os.killpg if to_group else os.kill)(make.pid, number)
+    # Whoever still runs holds the output.
+    output = make.communicate(timeout=10)[0]
     return make.returncode, [line for line in output.splitlines() if not line.startswith("make: ")]
 
 

@@ -1,6 +1,7 @@
 """The soak test finds the faults that it is for: here in builds of a stub in place of dbt."""
 
 import random
+import signal
 import sys
 
 import pytest
@@ -91,6 +92,20 @@ def test_each_fault_is_found(run, fault, options, message):
     status, printed = run(fault, *options)
     assert status == 1
     assert message in printed
+
+
+def test_builds_end_with_it(run, monkeypatch):
+    """They run in sessions of their own, to which Ctrl-C does not come."""
+    started = []
+
+    def leave(build: soak.Soak, *_) -> None:
+        started.append(build.start(43))
+        sys.exit(130)
+
+    monkeypatch.setattr(soak.Soak, "kill", leave)
+    with pytest.raises(SystemExit):
+        run("deaf", "--kills", "1")
+    assert [build.poll() for build in started] == [-signal.SIGKILL]
 
 
 def test_random_worlds_are_allowed():
