@@ -3,9 +3,9 @@
     ranges of equally many months, each with about 128 MB. docs/engine_notes.md#files-of-large-tables
 #}
 {% macro file_range_starts(file_ranges) %}
-    {%- set days = var("date_range_days") | int -%}
-    {%- set first = modules.datetime.date.fromisoformat(var("start_date") | string) -%}
-    {%- set last = first + modules.datetime.timedelta(days=days - 1) -%}
+    {%- set simulated = simulated_days() -%}
+    {%- set first, last = simulated.first, simulated.last -%}
+    {%- set days = (last - first).days + 1 -%}
     {%- set first_month = 12 * first.year + first.month - 1 -%}
     {%- set months = 12 * last.year + last.month - first_month -%}
     {%- set positions = var("num_products") | int * var("num_locations") | int * days -%}

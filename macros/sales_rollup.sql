@@ -1,27 +1,31 @@
 {#
     The rows of a sales rollup: sums over the days of each period, a day's period given by
-    `period`, an expression of columns of gold_date_dim.
+    `period`, an expression of columns of gold_date_dim. `is_open` is a condition for the days of
+    periods that may have changed.
 
     Customers are counted over the whole period, so they come first; all else is a sum of sums.
 #}
-{% macro sales_rollup(period_key, period) %}
+{% macro sales_rollup(period_key, period, is_open) %}
 with
 
 dates as (
 
     select * from {{ ref('gold_date_dim') }}
+    where {{ is_open }}
 
 ),
 
 customer_days as (
 
     select * from {{ ref('int_customer_sales_days') }}
+    where {{ is_open }}
 
 ),
 
 stockout_days as (
 
     select * from {{ ref('int_stockout_days') }}
+    where {{ is_open }}
 
 ),
 

@@ -25,11 +25,42 @@
 
 {# First day whose web events are kept. #}
 {% macro first_event_day() -%}
-    {%- set days = var("event_history_days") | int -%}
-    {%- if days == 0 or days >= var("date_range_days") | int -%}
+    {%- set days = simulated_days() -%}
+    {%- set kept = var("event_history_days") -%}
+    {%- if days -%}
+        {{ date_literal(first_event_date(days)) }}
+    {%- elif kept == 0 -%}
         {{ first_simulated_day() }}
     {%- else -%}
-        date_sub({{ last_simulated_day() }}, {{ days - 1 }})
+        greatest(
+            {{ first_simulated_day() }}, date_sub({{ last_simulated_day() }}, {{ kept }} - 1)
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The same as a date, for the days of simulated_days(). #}
+{% macro first_event_date(days) %}
+    {% set kept = var("event_history_days") %}
+    {% if kept == 0 %}
+        {% do return(days.first) %}
+    {% endif %}
+    {% do return([days.first, days.last - modules.datetime.timedelta(days=kept - 1)] | max) %}
+{% endmacro %}
+
+
+{#
+    First day whose web events a weekly calculation knows: they are still kept six days later, so
+    that the figures of a Sunday do not depend on when in the week they are calculated.
+#}
+{% macro first_weekly_event_day() -%}
+    {%- set kept = var("event_history_days") -%}
+    {%- if kept == 0 -%}
+        {{ first_simulated_day() }}
+    {%- else -%}
+        greatest(
+            {{ first_simulated_day() }}, date_sub({{ last_simulated_sunday() }}, {{ kept }} - 7)
+        )
     {%- endif -%}
 {%- endmacro %}
 

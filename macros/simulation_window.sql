@@ -1,12 +1,42 @@
 {# First simulated day. #}
 {% macro first_simulated_day() -%}
-    cast('{{ var("start_date") | string }}' as date)
+    {%- set days = simulated_days() -%}
+    {{- date_literal(days.first) if days else first_day_of_variables() }}
 {%- endmacro %}
 
 
 {# Last simulated day. #}
 {% macro last_simulated_day() -%}
-    date_add({{ first_simulated_day() }}, {{ var("date_range_days") | int - 1 }})
+    {%- set days = simulated_days() -%}
+    {{- date_literal(days.last) if days else last_day_of_variables() }}
+{%- endmacro %}
+
+
+{# The last Sunday that is simulated: what is calculated once a week knows the days up to it. #}
+{% macro last_simulated_sunday() -%}
+    date_sub({{ last_simulated_day() }}, dayofweek({{ last_simulated_day() }}) - 1)
+{%- endmacro %}
+
+
+{# First day of a world that is built from the variables. #}
+{% macro first_day_of_variables() -%}
+    {%- set end = var("end_date") | string -%}
+    {%- if end in ["", "None"] -%}
+        cast('{{ var("start_date") | string }}' as date)
+    {%- else -%}
+        date_sub({{ last_day_of_variables() }}, {{ var("date_range_days") }} - 1)
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# Last day of a world that is built from the variables. #}
+{% macro last_day_of_variables() -%}
+    {%- set end = var("end_date") | string -%}
+    {%- if end in ["", "None"] -%}
+        date_add({{ first_day_of_variables() }}, {{ var("date_range_days") }} - 1)
+    {%- else -%}
+        cast('{{ run_started_at.strftime("%Y-%m-%d") if end == "today" else end }}' as date)
+    {%- endif -%}
 {%- endmacro %}
 
 

@@ -1,7 +1,7 @@
 {#
     The variables of this project: one entry each, in the order of dbt_project.yml.
 
-    kind      whole number | number | date | day range (two whole numbers, the smaller first)
+    kind      whole number | number | date | optional date | day range (two whole numbers, the smaller first)
     min, max  smallest and largest value allowed, both included
     reason    why it is not larger, where that needs to be said
     meaning   what it sets; the table in docs/variables.md says the same
@@ -12,8 +12,10 @@
             "meaning": "same seed and variables, same rows"},
         {"name": "start_date", "kind": "date", "min": "2000-01-01", "max": "2049-12-31",
             "meaning": "first simulated day"},
+        {"name": "end_date", "kind": "optional date", "min": "2000-01-01", "max": "2059-12-31",
+            "meaning": "last simulated day in place of the first one, or today"},
         {"name": "date_range_days", "kind": "whole number", "min": 7, "max": 3650,
-            "meaning": "number of simulated days, the first one included"},
+            "meaning": "number of simulated days when a world begins, the first one included"},
         {"name": "num_customers", "kind": "whole number", "min": 10, "max": 2000000,
             "reason": "all go to the simulation in one message of at most 128 MiB",
             "meaning": "customers"},
@@ -133,7 +135,10 @@
     {% elif entry.kind == "number" %}
         {# `.nan` compares false to everything, so it is outside any range. #}
         {% do return((value is integer or value is float) and entry.min <= value <= entry.max) %}
-    {% elif entry.kind == "date" %}
+    {% elif entry.kind in ["date", "optional date"] %}
+        {% if entry.kind == "optional date" and value in ["", none, "today"] %}
+            {% do return(true) %}
+        {% endif %}
         {% do return(is_date_text(value | string) and entry.min <= value | string <= entry.max) %}
     {% else %}
         {% do return(
@@ -160,6 +165,10 @@
 {% macro allowed_values(entry) %}
     {% if entry.kind == "date" %}
         {% do return("a date 'YYYY-MM-DD' from " ~ entry.min ~ " to " ~ entry.max) %}
+    {% elif entry.kind == "optional date" %}
+        {% do return(
+            "today, a date 'YYYY-MM-DD' from " ~ entry.min ~ " to " ~ entry.max ~ ", or empty"
+        ) %}
     {% elif entry.kind == "day range" %}
         {% do return(
             "[fewest, most] as two whole numbers from " ~ entry.min ~ " to " ~ entry.max

@@ -1,18 +1,29 @@
--- What is rolled up by channel or by customer and product must be all there is, to the cent.
+-- What is rolled up by channel or by customer and product must be all there is, to the cent: of
+-- customer and product, up to the last Sunday.
 with
 
 sales_fact as (
 
     select
-        sum(if(is_return, 0, 1)) as lines_sold,
-        sum({{ cents('net_sales_amount') }}) as cents
+        sum({{ cents('net_sales_amount') }}) as cents,
+        sum(if(is_return or date_key > {{ date_key(last_simulated_sunday()) }}, 0, 1))
+            as weekly_lines_sold,
+        sum(
+            if(
+                date_key > {{ date_key(last_simulated_sunday()) }},
+                0,
+                {{ cents('net_sales_amount') }}
+            )
+        ) as weekly_cents
     from {{ ref('gold_sales_fact') }}
 
 ),
 
 cart_lines as (
 
-    select count(*) as line_count from {{ ref('int_cart_lines') }}
+    select count(*) as line_count
+    from {{ ref('int_cart_lines') }}
+    where date_key <= {{ date_key(last_simulated_sunday()) }}
 
 ),
 
@@ -20,7 +31,11 @@ events as (
 
     select count(*) as view_count
     from {{ ref('gold_customer_event_fact') }}
-    where event_type = 'product_view'
+    where
+        event_type = 'product_view'
+        and date_key
+        between {{ date_key(first_weekly_event_day()) }}
+        and {{ date_key(last_simulated_sunday()) }}
 
 ),
 
@@ -70,7 +85,8 @@ affinity as (
 
 select
     sales_fact.cents as sales_cents,
-    sales_fact.lines_sold,
+    sales_fact.weekly_cents,
+    sales_fact.weekly_lines_sold,
     cart_lines.line_count,
     sessions.session_count,
     store_carts.cart_count,
@@ -95,7 +111,7 @@ where
     channel_performance.cents != sales_fact.cents
     or channel_performance.visit_count != sessions.session_count + store_carts.cart_count
     or channel_performance.order_count != orders.order_count
-    or affinity.cents != sales_fact.cents
-    or affinity.purchase_count != sales_fact.lines_sold
+    or affinity.cents != sales_fact.weekly_cents
+    or affinity.purchase_count != sales_fact.weekly_lines_sold
     or affinity.cart_add_count != cart_lines.line_count
     or affinity.view_count != events.view_count

@@ -3,21 +3,32 @@ with
 events as (
 
     select * from {{ ref('gold_customer_event_fact') }}
-    where event_type = 'product_view'
+    where
+        event_type = 'product_view'
+        and date_key
+        between {{ date_key(first_weekly_event_day()) }}
+        and {{ date_key(last_simulated_sunday()) }}
+        and {{ is_week_closed() }}
 
 ),
 
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where attempt = 1 or quantity_allocated > 0
+    where
+        (attempt = 1 or quantity_allocated > 0)
+        and date_key <= {{ date_key(last_simulated_sunday()) }}
+        and {{ is_week_closed() }}
 
 ),
 
 returned_lines as (
 
     select * from {{ ref('gold_sales_fact') }}
-    where is_return
+    where
+        is_return
+        and date_key <= {{ date_key(last_simulated_sunday()) }}
+        and {{ is_week_closed() }}
 
 ),
 
@@ -131,7 +142,7 @@ measured as (
     select
         pairs.*,
         cast(
-            datediff({{ last_simulated_day() }}, {{ date_of_key('pairs.last_contact_date_key') }})
+            datediff({{ last_simulated_sunday() }}, {{ date_of_key('pairs.last_contact_date_key') }})
             as int
         ) as days_since_last_interaction,
         greatest(
@@ -229,7 +240,7 @@ final as (
         ) as cart_to_purchase_ratio,
         cast(recommendation_rank as int) as recommendation_rank,
         cltv_cents / 100.0D as predicted_cltv_impact,
-        {{ last_simulated_day() }} as calculation_date,
+        {{ last_simulated_sunday() }} as calculation_date,
         spent_cents / 100.0D as total_spent,
         last_purchase_date_key,
         {{ audit_columns('analytics') }}

@@ -2,7 +2,7 @@ with
 
 rollup as (
 
-    {{ sales_rollup('date_key', 'date_key') }}
+    {{ sales_rollup('date_key', 'date_key', is_new('date_key')) }}
 
 ),
 

@@ -2,7 +2,9 @@ with
 
 rollup as (
 
-    {{ sales_rollup('week_start_date_key', date_key(week_start('calendar_date'))) }}
+    {{ sales_rollup(
+        'week_start_date_key', date_key(week_start('calendar_date')), is_in_open('week', 'date_key')
+    ) }}
 
 ),
 

@@ -3,6 +3,8 @@ with
 sales_fact as (
 
     select * from {{ ref('gold_sales_fact') }}
+    -- What comes back comes within a year.
+    where {{ is_new('date_key', days_back=365) }}
 
 ),
 
@@ -111,7 +113,7 @@ returns as (
         fit_reasons.return_reason is not null as is_fit_related
     from sales_fact
     left join fit_reasons on sales_fact.return_reason = fit_reasons.return_reason
-    where sales_fact.is_return
+    where sales_fact.is_return and {{ is_new('sales_fact.date_key') }}
 
 ),
 
@@ -124,7 +126,8 @@ sales as (
         {{ customer_number('sales_fact.customer_key') }} as customer_number,
         sales_fact.product_key,
         fit_products.size_ladder,
-        fit_products.feedback_share
+        fit_products.feedback_share,
+        sales_fact.date_key
     from fit_products
     inner join sales_fact on fit_products.product_key = sales_fact.product_key
     where not sales_fact.is_return
@@ -146,8 +149,11 @@ answered as (
     from sales
     left join returns on sales.line_item_id = returns.original_line_item_id
     where
-        returns.is_fit_related
-        or {{ uniform('fit_feedback', ['sales.line_number']) }} < sales.feedback_share
+        (
+            returns.is_fit_related
+            or {{ uniform('fit_feedback', ['sales.line_number']) }} < sales.feedback_share
+        )
+        and ({{ is_new('sales.date_key') }} or returns.original_line_item_id is not null)
 
 ),
 

@@ -3,14 +3,14 @@ with
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned
+    where not is_abandoned and {{ is_new('date_key') }}
 
 ),
 
 returns as (
 
     select * from {{ ref('gold_sales_fact') }}
-    where is_return
+    where is_return and {{ is_new('date_key') }}
 
 ),
 

@@ -3,6 +3,7 @@ with
 inventory as (
 
     select * from {{ ref('gold_inventory_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 

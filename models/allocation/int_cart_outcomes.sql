@@ -32,7 +32,7 @@ final as (
         value_cents,
         order_cents
     from allocation
-    where record_kind = 'cart_outcome'
+    where record_kind = 'cart_outcome' and {{ is_new('date_key') }}
 
 )
 

@@ -33,7 +33,7 @@ final as (
         return_lag_days,
         restock_delay_days
     from allocation
-    where record_kind = 'line_outcome'
+    where record_kind = 'line_outcome' and {{ is_new('date_key') }}
 
 )
 

@@ -16,7 +16,7 @@ final as (
         quantity,
         reference_date_key
     from allocation
-    where record_kind = 'stock_event'
+    where record_kind = 'stock_event' and {{ is_new('date_key') }}
 
 )
 

@@ -21,7 +21,7 @@ schedules as (
 traffic as (
 
     select * from {{ ref('int_traffic_plan') }}
-    where is_simulated
+    where is_simulated and {{ is_new('date_key') }}
 
 ),
 

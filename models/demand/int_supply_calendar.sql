@@ -15,7 +15,9 @@ schedules as (
 dates as (
 
     select * from {{ ref('gold_date_dim') }}
-    where calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+    where
+        calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+        and {{ is_new('date_key') }}
 
 ),
 

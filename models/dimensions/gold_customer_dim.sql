@@ -1,6 +1,5 @@
 {%- set num_customers = var('num_customers') | int -%}
 {%- set period_days = 30 -%}
-{%- set num_periods = (var('date_range_days') | int + period_days - 1) // period_days -%}
 
 with
 
@@ -63,16 +62,22 @@ first_states as (
 
 periods as (
 
-    select explode(sequence(0, {{ num_periods - 1 }})) as period
+    select
+        explode(
+            sequence(
+                0,
+                datediff({{ last_simulated_day() }}, {{ first_simulated_day() }})
+                div {{ period_days }}
+            )
+        ) as period
 
 ),
 
+-- Most draws change no segment at all.
 change_draws as (
 
     select
-        first_states.customer_number,
-        first_states.settled_rank,
-        coalesce(first_states.maturity_date, first_states.acquisition_date) as settled_date,
+        first_states.*,
         date_add(
             {{ first_simulated_day() }},
             periods.period * {{ period_days }} + {{ uniform_int(
@@ -85,26 +90,51 @@ change_draws as (
         {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }} as draw
     from first_states
     cross join periods
+    cross join rate_lists
+    where
+        {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }}
+        < rate_lists.highest_upgrade_rate
+        or {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }}
+        >= 1 - rate_lists.highest_downgrade_rate
+
+),
+
+counting_draws as (
+
+    select * from change_draws
+    where
+        change_date > coalesce(maturity_date, acquisition_date)
+        and change_date <= {{ last_simulated_day() }}
+
+),
+
+-- Of appended days, the customers to whom something happens: all of their versions are made again.
+touched_states as (
+
+    select * from first_states
+    {%- if is_appending() %}
+    where
+        (
+            {{ is_new_date('maturity_date') }}
+            and maturity_date <= {{ last_simulated_day() }}
+        )
+        or customer_number in (
+            select counting_draws.customer_number from counting_draws
+            where {{ is_new_date('counting_draws.change_date') }}
+        )
+    {%- endif %}
 
 ),
 
 customer_draws as (
 
-    -- Most draws change no segment at all and are dropped before the lists are built.
     select
-        change_draws.customer_number,
-        change_draws.settled_rank,
-        sort_array(collect_list(struct(change_draws.change_date, change_draws.draw))) as draws
-    from change_draws
-    cross join rate_lists
-    where
-        change_draws.change_date > change_draws.settled_date
-        and change_draws.change_date <= {{ last_simulated_day() }}
-        and (
-            change_draws.draw < rate_lists.highest_upgrade_rate
-            or change_draws.draw >= 1 - rate_lists.highest_downgrade_rate
-        )
-    group by change_draws.customer_number, change_draws.settled_rank
+        touched_states.customer_number,
+        touched_states.settled_rank,
+        sort_array(collect_list(struct(counting_draws.change_date, counting_draws.draw))) as draws
+    from touched_states
+    inner join counting_draws on touched_states.customer_number = counting_draws.customer_number
+    group by touched_states.customer_number, touched_states.settled_rank
 
 ),
 
@@ -157,7 +187,7 @@ states as (
         customer_number,
         acquisition_date as effective_date,
         first_rank as segment_rank
-    from first_states
+    from touched_states
 
     union all
 
@@ -165,7 +195,7 @@ states as (
         customer_number,
         maturity_date as effective_date,
         settled_rank as segment_rank
-    from first_states
+    from touched_states
     where maturity_date <= {{ last_simulated_day() }}
 
     union all
@@ -274,6 +304,12 @@ final as (
         visit_frequency_draw,
         {{ audit_columns('customer_relationship_management') }}
     from version_details
+    {%- if is_appending() %}
+    -- New versions and those that they end.
+    where
+        {{ is_new_date('effective_date') }}
+        or {{ is_new_date('next_effective_date') }}
+    {%- endif %}
 
 )
 

@@ -10,7 +10,7 @@ days as (
 
     select
         explode(
-            sequence({{ first_calendar_day() }}, {{ last_calendar_day() }}, interval 1 day)
+            sequence({{ first_new_calendar_day() }}, {{ last_calendar_day() }}, interval 1 day)
         ) as calendar_date
 
 ),

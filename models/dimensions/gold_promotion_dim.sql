@@ -66,6 +66,9 @@ rows_of_calendar as (
     where
         start_date <= {{ last_calendar_day() }}
         and end_date >= {{ first_calendar_day() }}
+        {%- if is_appending() %}
+        and start_date >= {{ first_new_calendar_day() }}
+        {%- endif %}
 
     union all
 
@@ -82,6 +85,7 @@ rows_of_calendar as (
         cast(null as date) as start_date,
         cast(null as date) as end_date,
         cast(0 as double) as product_share
+    where {{ 'false' if is_appending() else 'true' }}
 
 ),
 

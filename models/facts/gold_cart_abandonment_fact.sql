@@ -3,13 +3,15 @@ with
 carts as (
 
     select * from {{ ref('int_cart_outcomes') }}
+    -- Carts come back within a week.
+    where {{ is_new('date_key', days_back=7) }}
 
 ),
 
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where is_abandoned
+    where is_abandoned and {{ is_new('date_key', days_back=7) }}
 
 ),
 
@@ -90,7 +92,14 @@ days as (
         date_key,
         sum(count(*)) over (
             order by date_key rows between unbounded preceding and current row
-        ) - count(*) as earlier_abandonments
+        )
+        - count(*)
+        {%- if is_appending() %}
+        + (
+            select coalesce(max(abandonment_id), 0) from {{ this }}
+            where not {{ is_new('date_key', days_back=7) }}
+        )
+        {%- endif %} as earlier_abandonments
     from contents
     group by date_key
 
@@ -228,6 +237,9 @@ mailed as (
     -- Known from the draws, so that mails do not change when more days are simulated.
     from recovery_emails
     inner join staged on recovery_emails.comes_back = staged.is_recovery_due
+    where
+        {{ is_new('staged.date_key') }}
+        or {{ is_new('staged.recovery_date_key') }}
 
 ),
 

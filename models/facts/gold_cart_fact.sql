@@ -3,6 +3,7 @@ with
 carts as (
 
     select * from {{ ref('int_cart_outcomes') }}
+    where {{ is_new('date_key') }}
 
 ),
 

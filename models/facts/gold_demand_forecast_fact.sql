@@ -3,6 +3,7 @@ with
 weeks as (
 
     select * from {{ ref('int_forecast_weeks') }}
+    where {{ is_week_closed() }}
 
 ),
 
@@ -112,7 +113,7 @@ planned as (
 
 ),
 
--- Up to the Sunday before the week; weeks beyond the last simulated day see all of the window.
+-- Up to the Sunday before the week; later weeks see all up to the last Sunday.
 -- One sum holds both, demand in the digits above the plan: docs/engine_notes.md#sorts-and-windows
 running as (
 
@@ -179,7 +180,9 @@ updated as (
             location_weeks.location_key = observed.location_key
             and location_weeks.week_start = observed.week_start
     inner join products on observed.product_key = products.product_key
-    where location_weeks.is_forecast
+    where
+        location_weeks.is_forecast
+        and {{ is_new_week(date_key('location_weeks.week_start')) }}
 
 ),
 

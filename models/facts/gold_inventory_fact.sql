@@ -3,7 +3,7 @@ with
 allocation as (
 
     select * from {{ ref('int_allocation') }}
-    where record_kind = 'stock_day'
+    where record_kind = 'stock_day' and {{ is_new('date_key') }}
 
 ),
 
@@ -16,6 +16,7 @@ products as (
 supply_calendar as (
 
     select * from {{ ref('int_supply_calendar') }}
+    where {{ is_new('date_key') }}
 
 ),
 

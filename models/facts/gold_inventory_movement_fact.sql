@@ -3,13 +3,17 @@ with
 sales_fact as (
 
     select * from {{ ref('gold_sales_fact') }}
+    -- What was sold or returned before moves later: a return within a month.
+    where {{ is_new('date_key', days_back=31) }}
 
 ),
 
 stock_events as (
 
     select * from {{ ref('int_stock_events') }}
-    where event_type in ('receipt', 'shrinkage', 'write_off')
+    where
+        event_type in ('receipt', 'shrinkage', 'write_off')
+        and {{ is_new('date_key') }}
 
 ),
 
@@ -111,7 +115,9 @@ received_or_adjusted as (
 movements as (
 
     select * from sold_or_returned
-    where movement_date <= {{ last_simulated_day() }}
+    where
+        movement_date <= {{ last_simulated_day() }}
+        and {{ is_new_date('movement_date') }}
 
     union all
 

@@ -3,13 +3,19 @@ with
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned and quantity_allocated < quantity_requested
+    where
+        not is_abandoned
+        and quantity_allocated < quantity_requested
+        and {{ is_new('date_key') }}
 
 ),
 
 stockout_events as (
 
     select * from {{ ref('gold_stockout_events') }}
+    where
+        stockout_end_date_key is null
+        or {{ is_new('stockout_end_date_key') }}
 
 ),
 

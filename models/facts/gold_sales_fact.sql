@@ -3,7 +3,15 @@ with
 lines as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where quantity_allocated > 0
+    where
+        quantity_allocated > 0
+        -- Sales of new days, and older ones that come back on these; kept is what has no lag.
+        and {{ is_new('date_key', days_back=365) }}
+        and {{
+            is_new_date(
+                'date_add(' ~ date_of_key('date_key') ~ ', coalesce(return_lag_days, 0))'
+            )
+        }}
 
 ),
 
@@ -114,6 +122,7 @@ dated as (
         if(is_return, return_date, sale_date) as calendar_date,
         date_add(return_date, restock_delay_days) as restock_date
     from sales_and_returns
+    where {{ is_new_date('if(is_return, return_date, sale_date)') }}
 
 ),
 

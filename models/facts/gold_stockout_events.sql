@@ -3,14 +3,14 @@ with
 inventory as (
 
     select * from {{ ref('gold_inventory_fact') }}
-    where is_stockout
+    -- The last closed day shows which stockouts were going on.
+    where is_stockout and {{ is_new('date_key', days_back=1) }}
 
 ),
 
-outcomes as (
+lost_sales_days as (
 
-    select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned and quantity_allocated < quantity_requested
+    select * from {{ ref('int_lost_sales_days') }}
 
 ),
 
@@ -20,57 +20,82 @@ dates as (
 
 ),
 
-lost_by_day as (
-
-    select
-        product_key,
-        location_key,
-        date_key,
-        count(*) as lost_attempts,
-        sum(quantity_requested - quantity_allocated) as lost_quantity,
-        sum((quantity_requested - quantity_allocated) * (price_cents - discount_cents))
-            as lost_cents
-    from outcomes
-    group by product_key, location_key, date_key
-
-),
-
+-- Days of one run share its first day: each counts the days in a row up to itself.
 stockout_days as (
 
     select
         inventory.product_key,
         inventory.location_key,
         dates.calendar_date,
-        -- Days of one run share its first day: each counts the days in a row up to itself.
-        date_sub(dates.calendar_date, inventory.stockout_duration_days - 1) as start_date,
-        dates.is_peak_season,
-        lost_by_day.lost_attempts,
-        lost_by_day.lost_quantity,
-        lost_by_day.lost_cents
+        date_sub(dates.calendar_date, inventory.stockout_duration_days - 1) as start_date
     from inventory
     inner join dates on inventory.date_key = dates.date_key
-    left join lost_by_day
+
+),
+
+runs as (
+
+    select
+        product_key,
+        location_key,
+        start_date,
+        max(calendar_date) as last_date
+    from stockout_days
+    group by product_key, location_key, start_date
+
+),
+
+lost_by_run as (
+
+    select
+        runs.product_key,
+        runs.location_key,
+        runs.start_date,
+        sum(lost_sales_days.lost_attempts) as lost_attempts,
+        sum(lost_sales_days.lost_quantity) as lost_quantity,
+        sum(lost_sales_days.lost_cents) as lost_cents
+    from runs
+    inner join lost_sales_days
         on
-            inventory.product_key = lost_by_day.product_key
-            and inventory.location_key = lost_by_day.location_key
-            and inventory.date_key = lost_by_day.date_key
+            runs.product_key = lost_sales_days.product_key
+            and runs.location_key = lost_sales_days.location_key
+            and lost_sales_days.date_key
+            between {{ date_key('runs.start_date') }} and {{ date_key('runs.last_date') }}
+    group by runs.product_key, runs.location_key, runs.start_date
+
+),
+
+-- Days of the peak season so far: more of them at the end of a run than at its beginning lie in it.
+peak_days as (
+
+    select
+        calendar_date,
+        sum(if(is_peak_season, 1, 0)) over (
+            order by calendar_date rows between unbounded preceding and current row
+        ) as peak_days_so_far,
+        is_peak_season
+    from dates
 
 ),
 
 events as (
 
     select
-        product_key,
-        location_key,
-        start_date,
-        max(calendar_date) as last_date,
-        max(calendar_date) = {{ last_simulated_day() }} as is_ongoing,
-        bool_or(is_peak_season) as is_peak_season,
-        coalesce(sum(lost_attempts), 0) as lost_attempts,
-        coalesce(sum(lost_quantity), 0) as lost_quantity,
-        coalesce(sum(lost_cents), 0) as lost_cents
-    from stockout_days
-    group by product_key, location_key, start_date
+        runs.*,
+        runs.last_date = {{ last_simulated_day() }} as is_ongoing,
+        first_days.is_peak_season
+        or last_days.peak_days_so_far > first_days.peak_days_so_far as is_peak_season,
+        coalesce(lost_by_run.lost_attempts, 0) as lost_attempts,
+        coalesce(lost_by_run.lost_quantity, 0) as lost_quantity,
+        coalesce(lost_by_run.lost_cents, 0) as lost_cents
+    from runs
+    inner join peak_days as first_days on runs.start_date = first_days.calendar_date
+    inner join peak_days as last_days on runs.last_date = last_days.calendar_date
+    left join lost_by_run
+        on
+            runs.product_key = lost_by_run.product_key
+            and runs.location_key = lost_by_run.location_key
+            and runs.start_date = lost_by_run.start_date
 
 ),
 

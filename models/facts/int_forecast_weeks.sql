@@ -13,7 +13,8 @@ days as (
         month_key,
         {{ week_start('calendar_date') }} as week_start,
         {{ millionths('demand_index') }} as index_millionths,
-        is_simulated
+        calendar_date between {{ first_simulated_day() }} and {{ last_simulated_sunday() }}
+            as is_observed
     from traffic
 
 ),
@@ -37,11 +38,11 @@ week_months as (
         month_key,
         week_start,
         sum(index_millionths) as index_millionths,
-        sum(if(is_simulated, index_millionths, 0)) as observed_index_millionths
+        sum(if(is_observed, index_millionths, 0)) as observed_index_millionths
     from days
     where
         week_start >= {{ week_start(first_simulated_day()) }}
-        and week_start <= date_add({{ last_simulated_day() }}, 28)
+        and week_start <= date_add({{ last_simulated_sunday() }}, 28)
     group by channel_group, month_key, week_start
 
 ),
@@ -97,7 +98,7 @@ final as (
         next_month_days,
         observed_days,
         next_month_observed_days,
-        least(date_sub(week_start, 1), {{ last_simulated_day() }}) as forecast_date,
+        least(date_sub(week_start, 1), {{ last_simulated_sunday() }}) as forecast_date,
         week_start >= {{ first_simulated_day() }} as is_forecast,
         week_start >= {{ first_simulated_day() }}
         and date_add(week_start, 6) <= {{ last_simulated_day() }} as is_complete

@@ -3,7 +3,10 @@ with
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned
+    where
+        not is_abandoned
+        and date_key <= {{ date_key(last_simulated_sunday()) }}
+        and {{ is_new_week('date_key') }}
 
 ),
 

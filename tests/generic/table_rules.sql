@@ -17,10 +17,11 @@
                      of `where`; a missing value breaks the rule; severity `warn` only warns
     sums             {total, group_by} by column of weights, none below zero
     means            {mean, tolerance, group_by, weight} by column
+    reads            a relation that macros in the expressions read, so that dbt knows of it
 #}
 {% test table_rules(
     model, unique=[], unique_in_group=[], not_null=[], nullable=none, values={},
-    complete=[], ranges={}, positive=[], patterns={}, rules=[], sums={}, means={}
+    complete=[], ranges={}, positive=[], patterns={}, rules=[], sums={}, means={}, reads=none
 ) %}
 
 {#- Failures are the rows, those of warnings as well: it is an error if there are others. #}

@@ -270,6 +270,29 @@ class EmbeddedAdapter(SparkAdapter):
             warehouse.change_table(relation.schema, relation.identifier, change)
 
     @available.parse_none
+    def replace_staged(self, relation: BaseRelation, staged: BaseRelation, predicate: str) -> None:
+        """Puts the rows of the temporary view `staged` in the place of those that `predicate` names.
+
+        In one version of the table. Raises DbtRuntimeError for tables of Parquet files.
+        """
+        warehouse = self.warehouse
+        new = warehouse.session.table(staged.identifier)
+        frame = align(new, warehouse.columns(relation.render()))
+
+        def change(folder: Any) -> None:
+            warehouse.storage.replace(frame, folder, predicate)
+
+        label = f"replace rows of {relation} where {predicate}"
+        with self.connections.exception_handler(label), self._working(relation):
+            warehouse.change_table(relation.schema, relation.identifier, change)
+
+    @available.parse_none
+    def table_version(self, relation: BaseRelation) -> int | None:
+        """Number of the current version of a Delta table, None for others."""
+        folder = self.warehouse.folder(relation.schema, relation.identifier)
+        return self.warehouse.storage.version(folder)
+
+    @available.parse_none
     def add_columns(self, relation: BaseRelation, columns: list[SparkColumn]) -> None:
         """Adds nullable columns to an existing table."""
         # StructType.fromDDL would ask the first session of the process; its engine may have ended.
@@ -278,7 +301,7 @@ class EmbeddedAdapter(SparkAdapter):
         self.warehouse.add_columns(relation.schema, relation.identifier, schema)
 
     def valid_incremental_strategies(self) -> list[str]:
-        return ["append", "merge"]
+        return ["append", "merge", "replace_where"]
 
     # Python models
 

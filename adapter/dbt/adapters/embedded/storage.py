@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dbt_common.exceptions import DbtRuntimeError
 from pyspark.sql.types import StructType
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -58,6 +59,17 @@ class DeltaStorage:
 
     def append(self, session: Any, frame: Any, folder: Path) -> None:
         frame.write.format("delta").mode("append").save(str(folder))
+
+    def replace(self, frame: Any, folder: Path, predicate: str) -> None:
+        """Replaces the rows that `predicate`, SQL of columns and literals, is true for."""
+        writer = frame.write.format("delta").mode("overwrite")
+        writer.option("replaceWhere", predicate).save(str(folder))
+
+    def version(self, folder: Path) -> int | None:
+        """Number of the current version."""
+        from deltalake import DeltaTable
+
+        return DeltaTable(folder).version()
 
     def add_columns(self, session: Any, folder: Path, columns: StructType) -> None:
         from deltalake import DeltaTable, Schema
@@ -138,6 +150,12 @@ class ParquetStorage:
     def append(self, session: Any, frame: Any, folder: Path) -> None:
         present = session.read.parquet(str(self.data_location(folder)))
         self.overwrite(session, present.unionByName(frame, allowMissingColumns=True), folder)
+
+    def replace(self, frame: Any, folder: Path, predicate: str) -> None:
+        raise DbtRuntimeError("incremental_strategy 'replace_where' needs engine 'sail'")
+
+    def version(self, folder: Path) -> int | None:
+        return None
 
     def add_columns(self, session: Any, folder: Path, columns: StructType) -> None:
         self.append(session, session.createDataFrame([], columns), folder)

@@ -8,6 +8,13 @@
 {% endmacro %}
 
 
+{#-- Which rows the strategy `replace_where` replaces, from the config `incremental_predicates`; a
+     project may fill in what is known at run time only. #}
+{% macro replaced_rows(predicates) %}
+  {{ return(([predicates] if predicates is string else predicates or ['true']) | join(' and ')) }}
+{% endmacro %}
+
+
 {#-- Where the ranges of the config `file_ranges` begin, the first one apart; a project may compute
      it from other entries of the config. #}
 {% macro file_range_starts(file_ranges) %}
@@ -81,9 +88,10 @@ write_model(
   {%- set language = model['language'] -%}
   {%- set unique_key = config.get('unique_key') -%}
   {%- set strategy = config.get('incremental_strategy') or ('merge' if unique_key else 'append') -%}
-  {%- if strategy not in ['append', 'merge'] -%}
+  {%- if strategy not in ['append', 'merge', 'replace_where'] -%}
     {% do exceptions.raise_compiler_error(
-        "incremental_strategy '" ~ strategy ~ "' is not supported here; use 'append' or 'merge'") %}
+        "incremental_strategy '" ~ strategy
+        ~ "' is not supported here; use 'append', 'merge' or 'replace_where'") %}
   {%- elif strategy == 'merge' and not unique_key -%}
     {% do exceptions.raise_compiler_error("incremental_strategy 'merge' needs a unique_key") %}
   {%- endif -%}
@@ -114,6 +122,9 @@ write_model(
       {%- set merge_sql = spark__get_merge_sql(target_relation, staged, unique_key, none,
           config.get('incremental_predicates')) -%}
       {%- do adapter.merge_staged(target_relation, staged, unique_key, merge_sql) -%}
+    {%- elif strategy == 'replace_where' -%}
+      {%- do adapter.replace_staged(
+          target_relation, staged, replaced_rows(config.get('incremental_predicates'))) -%}
     {%- else -%}
       {%- do adapter.append_staged(target_relation, staged) -%}
     {%- endif -%}

@@ -1,0 +1,50 @@
+{%- set appended = [
+    'gold_cart_abandonment_fact',
+    'gold_cart_fact',
+    'gold_channel_performance_agg',
+    'gold_customer_dim',
+    'gold_customer_event_fact',
+    'gold_customer_product_affinity_agg',
+    'gold_date_dim',
+    'gold_demand_forecast_fact',
+    'gold_inventory_fact',
+    'gold_inventory_movement_fact',
+    'gold_lost_sales_fact',
+    'gold_promotion_dim',
+    'gold_sales_daily_agg',
+    'gold_sales_fact',
+    'gold_sales_monthly_agg',
+    'gold_sales_weekly_agg',
+    'gold_size_fit_bridge',
+    'gold_stockout_events',
+] -%}
+
+-- The row says that all of these are complete, so it comes after them and their tests.
+{%- for name in appended %}
+-- depends_on: {{ ref(name) }}
+{%- endfor %}
+with
+
+simulated_days as (
+
+    select * from {{ ref('int_simulated_days') }}
+
+),
+
+final as (
+
+    select
+        last_date as last_closed_date,
+        first_date,
+        cast(datediff(last_date, coalesce(closed_date, date_sub(first_date, 1))) as int)
+            as days_added,
+        cast({{ var('random_seed') }} as int) as random_seed,
+        '{{ variables_as_json() | replace("'", "''") }}' as variables,
+        '{{ seed_files_as_json() }}' as seed_files,
+        '{{ table_versions_as_json() }}' as table_versions,
+        {{ audit_columns() }}
+    from simulated_days
+
+)
+
+select * from final
