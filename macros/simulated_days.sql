@@ -78,8 +78,9 @@
 
 {# The same for a date. #}
 {% macro is_new_date(date) -%}
+    {%- set days = simulated_days() -%}
     {%- if is_appending() -%}
-        {{ date }} > {{ date_literal(simulated_days().closed) }}
+        {{ date }} > {{ date_literal(days.closed) }}
     {%- else -%}
         true
     {%- endif -%}
@@ -91,8 +92,9 @@
     month) begins, is that of a period which new days belong to.
 #}
 {% macro is_in_open(period, column) -%}
+    {%- set days = simulated_days() -%}
     {%- if is_appending() -%}
-        {{ column }} >= {{ replaced_keys(simulated_days())["open_" ~ period ~ "_date_key"] }}
+        {{ column }} >= {{ replaced_keys(days)["open_" ~ period ~ "_date_key"] }}
     {%- else -%}
         true
     {%- endif -%}
@@ -104,8 +106,9 @@
     then. True in a full build.
 #}
 {% macro is_week_closed() -%}
+    {%- set days = simulated_days() -%}
     {%- if is_appending() -%}
-        {{ replaced_keys(simulated_days())["week_is_closed"] }}
+        {{ replaced_keys(days)["week_is_closed"] }}
     {%- else -%}
         true
     {%- endif -%}
@@ -114,8 +117,9 @@
 
 {# The same for the rows of a week: true when its `column`, a date key, lies after the last Sunday. #}
 {% macro is_new_week(column) -%}
+    {%- set days = simulated_days() -%}
     {%- if is_appending() -%}
-        {{ column }} > {{ replaced_keys(simulated_days())["closed_sunday_date_key"] }}
+        {{ column }} > {{ replaced_keys(days)["closed_sunday_date_key"] }}
     {%- else -%}
         true
     {%- endif -%}
@@ -124,8 +128,9 @@
 
 {# The first day of the calendar that is not in it yet. #}
 {% macro first_new_calendar_day() -%}
+    {%- set days = simulated_days() -%}
     {%- if is_appending() -%}
-        date_add({{ date_literal(simulated_days().closed) }}, 366)
+        date_add({{ date_literal(days.closed) }}, 366)
     {%- else -%}
         {{ first_calendar_day() }}
     {%- endif -%}

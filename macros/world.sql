@@ -104,7 +104,7 @@
                 if node.resource_type == "model" and node.name != "world"
                 and node.config.materialized in ["table", "incremental"] %}
             {% set relation = adapter.get_relation(node.database, node.schema, node.alias) %}
-            {% set version = adapter.table_version(relation) if relation %}
+            {% set version = adapter.table_version(relation) if relation else none %}
             {% if version is not none %}
                 {% do versions.update({node.name: version}) %}
             {% endif %}
@@ -126,7 +126,7 @@
     {% set requested = requested_days() %}
     {% set node = graph.nodes["model.stocktrue.int_simulated_days"] %}
     {% set relation = adapter.get_relation(node.database, node.schema, node.alias) %}
-    {% set days = days_in(relation) if relation %}
+    {% set days = days_in(relation) if relation else none %}
     {% if not requested and (not days or days.closed is none) %}
         {% do return("") %}
     {% endif %}

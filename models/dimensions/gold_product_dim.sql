@@ -268,6 +268,18 @@ final as (
         on
             costed.price_ratio >= price_tiers.ratio_from
             and costed.price_ratio < price_tiers.ratio_to
+    {%- if is_appending() %}
+    -- What came on sale on the new days, or was on sale for the last time before the last of them.
+    where
+        (
+            {{ is_new_date('costed.launch_date') }}
+            and costed.launch_date <= {{ last_simulated_day() }}
+        )
+        or (
+            {{ is_new_date('date_add(costed.planned_end_date, 1)') }}
+            and costed.planned_end_date < {{ last_simulated_day() }}
+        )
+    {%- endif %}
 
 )
 
