@@ -8,7 +8,15 @@
         {% do return(none) %}
     {% endif %}
     {% set relation = ref("int_simulated_days") %}
-    {% do return(days_in(relation) if execute else none) %}
+    {% if not execute %}
+        {% do return(none) %}
+    {% endif %}
+    {# Asked a hundred times in a command, and the same for all that comes after the model. #}
+    {% set key = "days of " ~ relation %}
+    {% if not graph.get(key) %}
+        {% do graph.update({key: days_in(relation)}) %}
+    {% endif %}
+    {% do return(graph[key]) %}
 {% endmacro %}
 
 

@@ -96,9 +96,9 @@ class EmbeddedAdapter(SparkAdapter):
     def drop_relation(self, relation: BaseRelation) -> None:
         if not relation.include_policy.schema:
             self.warehouse.session.catalog.dropTempView(relation.identifier)
-            scratch = self._scratch.pop(relation.identifier, None)
-            if scratch:
-                scratch.cleanup()
+            for name in (relation.identifier, f"{relation.identifier} in a file"):
+                if scratch := self._scratch.pop(name, None):
+                    scratch.cleanup()
             return
         self.cache_dropped(relation)
         self.warehouse.drop(relation.schema, relation.identifier)
@@ -267,7 +267,19 @@ class EmbeddedAdapter(SparkAdapter):
             warehouse.storage.overwrite(warehouse.session, merged, folder)
 
         with self.connections.exception_handler(merge_sql), self._working(relation):
+            self._compute_once(staged)
             warehouse.change_table(relation.schema, relation.identifier, change)
+
+    def _compute_once(self, staged: BaseRelation) -> None:
+        """Keeps the rows of a temporary view in a file: MERGE reads its source several times."""
+        session = self.warehouse.session
+        scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
+        file = f"{scratch.name}/staged"
+        rows = session.table(staged.identifier)
+        rows.write.parquet(file)
+        # No rows are no file, which would tell of no columns.
+        session.read.schema(rows.schema).parquet(file).createOrReplaceTempView(staged.identifier)
+        self._scratch[f"{staged.identifier} in a file"] = scratch
 
     @available.parse_none
     def replace_staged(self, relation: BaseRelation, staged: BaseRelation, predicate: str) -> None:
