@@ -29,7 +29,7 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build slim diff validate report scenario export fingerprint test unit
+.PHONY: help setup tools engines build append slim diff validate report scenario export fingerprint test unit
 .PHONY: bench soak lint docs clean
 
 help: ## Show this list
@@ -61,6 +61,11 @@ engines:
 build: setup ## Generate all tables and test them
 	@$(TIMED) 'build ($(PRESET))' \
 	    .venv/bin/python scripts/slim.py record --state '$(STATE)' --target $(TARGET)
+
+append: setup ## Add days to the world that is there: DAYS=1, TO=2026-01-15 or TO=today
+	@$(TIMED) 'append' .venv/bin/python scripts/append.py --target $(TARGET) \
+	    --days '$(DAYS)' --to '$(TO)' \
+	    $(if $(filter command environment,$(origin PRESET) $(origin VARS)),--given)
 
 slim: setup ## Build what changed since make build beside its tables, and test it
 	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'

@@ -13,31 +13,13 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
-ROOT = Path(__file__).resolve().parent.parent
+from local_tables import local_schema, read_delta
+
 TABLE = "gold_validation_results"
 HEADER = ("id", "validation", "measured", "expected", "passed", "detail")
 NAME_WIDTH = 40
 DETAIL_MINIMUM = 30
-
-
-def local_schema() -> Path:
-    """Return the folder that holds the tables of the local target."""
-    warehouse = ROOT / os.environ.get("STOCKTRUE_WAREHOUSE", "warehouse")
-    return warehouse / os.environ.get("STOCKTRUE_SCHEMA", "stocktrue")
-
-
-def read_delta(folder: Path) -> list[dict[str, Any]] | None:
-    """Return the rows of a Delta table, or None when there is none in the folder."""
-    from deltalake import DeltaTable
-    from pyarrow import parquet
-
-    if not DeltaTable.is_deltatable(str(folder)):
-        return None
-    # File by file: the threads of to_pyarrow_table can abort the interpreter when it ends.
-    files = [unquote(uri) for uri in DeltaTable(str(folder)).file_uris()]
-    return [row for file in files for row in parquet.read_table(file).to_pylist()]
 
 
 def read_through_dbt(target: str) -> list[dict[str, Any]] | None:
