@@ -32,7 +32,7 @@ from urllib.parse import unquote
 import duckdb
 import stoppable
 from deltalake import DeltaTable
-from validate import local_schema, read_delta
+from local_tables import local_schema, read_delta
 from warehouse_query import WarehouseError, parsed_project
 
 MEMORY = "2GB"

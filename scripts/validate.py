@@ -6,12 +6,10 @@ others.
 """
 
 import argparse
-import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from local_tables import local_schema, read_delta

@@ -27,11 +27,14 @@ def range_starts(bytes_per_position: float, **variables) -> list[int]:
     """Return what the macro `file_range_starts` returns."""
     returned = []
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    values = DEFAULTS | variables
+    first = datetime.date.fromisoformat(str(values["start_date"]))
+    last = first + datetime.timedelta(days=values["date_range_days"] - 1)
     module = environment.from_string(MACRO_FILE.read_text()).make_module(
         {
             "return": returned.append,
-            "var": (DEFAULTS | variables).__getitem__,
-            "modules": SimpleNamespace(datetime=datetime),
+            "var": values.__getitem__,
+            "simulated_days": lambda: SimpleNamespace(first=first, last=last),
         }
     )
     module.file_range_starts({"bytes_per_position": bytes_per_position})

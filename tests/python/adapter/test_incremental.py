@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql.connect.session import SparkSession
 
 SQL = """
@@ -60,6 +61,33 @@ def test_merge(project):
     assert len(files) <= 4
 
 
+RANGED = """
+    {{ config(
+        materialized='incremental',
+        incremental_strategy='replace_where',
+        incremental_predicates=['id >= {first}']
+    ) }}
+    select id, {{ var('n', 1) }} as n from range(0, 4)
+    {% if is_incremental() %} where id >= {{ var('first', 0) }}{% endif %}
+    """
+FILLED = """
+    {% macro replaced_rows(predicates) %}
+        {% do return(predicates[0] | replace('{first}', var('first') | string)) %}
+    {% endmacro %}
+    """
+
+
+def test_replaced_rows(project):
+    """One version of the table; what the predicate is true for goes, whatever comes instead."""
+    project.write({"models/m.sql": RANGED, "macros/replaced_rows.sql": FILLED})
+    project.build()
+    project.build("--vars", "{first: 2, n: 2}")
+    assert [(r["id"], r["n"]) for r in project.rows("m")] == [(0, 1), (1, 1), (2, 2), (3, 2)]
+    project.build("--vars", "{first: 3, n: 3}")
+    assert [r["n"] for r in project.rows("m")] == [1, 1, 2, 3]
+    assert DeltaTable(project.folder / "warehouse/main/m").version() == 2
+
+
 @pytest.mark.parametrize("key", ["", "unique_key: id,"])
 def test_changed_columns(project, key, monkeypatch):
     # What PySpark falls back to: the first session of the process, here of an engine that ended.
@@ -98,7 +126,8 @@ def test_refused_strategies(project):
     )
     results = project.run("run")
     assert (
-        "'insert_overwrite' is not supported here; use 'append' or 'merge'" in results["m"].message
+        "'insert_overwrite' is not supported here; use 'append', 'merge' or 'replace_where'"
+        in results["m"].message
     )
     assert "'merge' needs a unique_key" in results["n"].message
 

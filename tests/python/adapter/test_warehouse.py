@@ -128,6 +128,29 @@ def test_twenty_versions_take_the_space_of_two(warehouse, session, tmp_path):
     assert session.sql("select min(n), count(*) from main.t").collect() == [(20, 20_000)]
 
 
+def test_versions_of_a_table_that_changes_in_part_stay_for_a_while(warehouse, session, tmp_path):
+    folder = tmp_path / "main/t"
+    warehouse.replace_table(session.range(3).selectExpr("id", "0 as n"), "main", "t")
+    storage = warehouse.storage
+    for n in range(1, 31):
+        rows = session.range(1).selectExpr(f"100 + {n} % 2 as id", f"{n} as n")
+
+        def change(path, rows=rows):
+            storage.replace(rows, path, "id >= 100")
+
+        warehouse.change_table("main", "t", change)
+        current = DeltaTable(folder).version()
+        for version in range(max(current - storage.KEPT_VERSIONS + 1, 1), current + 1):
+            assert sorted(read_delta(DeltaTable(folder, version=version))["n"].to_pylist())[3:] == [
+                version - 1
+            ] * (version > 1)
+    assert len(list(folder.glob("*.parquet"))) <= storage.KEPT_VERSIONS + 2
+    assert len(list((folder / "_delta_log").iterdir())) < 4 * storage.KEPT_VERSIONS
+    warehouse.replace_table(session.range(3), "main", "t")
+    warehouse.replace_table(session.range(3), "main", "t")
+    assert len(list(folder.glob("*.parquet"))) <= 4
+
+
 @pytest.mark.parametrize("schema", ["/tmp/x", ".", "..", "../../x", "a b", "a-b", "a.b", ""])
 def test_a_schema_cannot_leave_the_warehouse(session, tmp_path, schema):
     (tmp_path / "warehouse").mkdir()

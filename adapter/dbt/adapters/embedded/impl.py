@@ -283,7 +283,7 @@ class EmbeddedAdapter(SparkAdapter):
 
     @available.parse_none
     def replace_staged(self, relation: BaseRelation, staged: BaseRelation, predicate: str) -> None:
-        """Puts the rows of the temporary view `staged` in the place of those that `predicate` names.
+        """Puts the rows of the view `staged` in the place of those that `predicate` names.
 
         In one version of the table. Raises DbtRuntimeError for tables of Parquet files.
         """

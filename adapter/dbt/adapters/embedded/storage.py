@@ -1,16 +1,19 @@
 """How one table lies in its folder: a Delta log for Sail, versioned Parquet for Spark.
 
 Both replace a table with one atomic step, keep the version before the current one for
-readers that are still at it, and remove the files of older versions. What neither the engine
+readers that are still at it, and remove the files of older versions; Delta tables that change in
+part keep some more. What neither the engine
 nor this adapter has written is `foreign` and never removed.
 """
 
+import json
 import os
 import re
 import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from dbt_common.exceptions import DbtRuntimeError
 from pyspark.sql.types import StructType
@@ -39,6 +42,8 @@ class DeltaStorage:
     OWN = re.compile(rf"{PART}|_delta_log(/({LOG}))?")
     # A checkpoint in the log lets what comes before it go; Sail itself makes every tenth only.
     CHECKPOINT_EVERY = 5
+    # Of a table that is changed in part: who follows its changes may be so far behind.
+    KEPT_VERSIONS = 10
 
     def exists(self, folder: Path) -> bool:
         """True when the folder holds a committed version."""
@@ -86,37 +91,59 @@ class DeltaStorage:
         return rows, sum(actions["size_bytes"].to_pylist())
 
     def remove_old_files(self, folder: Path) -> None:
-        """Removes data files that neither the current nor the previous version uses."""
+        """Removes data files that no version uses which may still be read: see `_kept`."""
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
         table = DeltaTable(folder)
         current = table.version()
         used = {Path(uri).name for uri in table.file_uris()}
+        oldest = current
         if current > 0:
             try:
-                table.load_as_version(current - 1)
-            except DeltaError:  # the log of the previous version may be gone: keep everything
+                oldest, removed = self._kept(folder / "_delta_log", current)
+            except OSError:  # the log of such a version may be gone: keep everything
                 return
-            used.update(Path(uri).name for uri in table.file_uris())
+            used.update(removed)
             if current % self.CHECKPOINT_EVERY == 0:
                 # Of the previous version: Sail finds no version before the last checkpoint.
                 with suppress(DeltaError, OSError):  # as on a full disk: a later one does as well
+                    table.load_as_version(current - 1)
                     table.create_checkpoint()
         for path in folder.glob("*.parquet*"):
             if path.name not in used and self.OWN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
-        self._shorten_log(folder / "_delta_log", current)
+        self._shorten_log(folder / "_delta_log", oldest)
 
-    def _shorten_log(self, log: Path, current: int) -> None:
-        """Removes what comes before the last checkpoint that was there before this change.
+    def _kept(self, log: Path, current: int) -> tuple[int, set[str]]:
+        """The oldest version that may still be read, and the files that it and later ones use.
 
-        So the previous version stays, and whoever began to read without that checkpoint has had
-        the time of a build for it.
+        That is the one before all rows were last replaced, but at most `KEPT_VERSIONS` are kept.
+        """
+        removed: set[str] = set()
+        oldest = max(current - self.KEPT_VERSIONS + 1, 0)
+        for version in range(current, oldest, -1):
+            is_replaced = False
+            for line in (log / f"{version:020}.json").read_text(encoding="utf-8").splitlines():
+                action = json.loads(line)
+                if "remove" in action:
+                    removed.add(Path(unquote(action["remove"]["path"])).name)
+                parameters = action.get("commitInfo", {}).get("operationParameters", {})
+                is_replaced |= parameters.get("mode") == "Overwrite" and not parameters.get(
+                    "predicate"
+                )
+            if is_replaced:
+                return version - 1, removed
+        return oldest, removed
+
+    def _shorten_log(self, log: Path, oldest: int) -> None:
+        """Removes what comes before the last checkpoint that is older than the oldest version kept.
+
+        So whoever began to read without that checkpoint has had the time of a build for it.
         """
         numbered = [(int(name[:20]), name) for name in os.listdir(log) if name[:20].isdigit()]
         starts = [version for version, name in numbered if name.endswith(".checkpoint.parquet")]
-        start = max((version for version in starts if version < current - 1), default=0)
+        start = max((version for version in starts if version < oldest), default=0)
         for version, name in numbered:
             if version < start:
                 (log / name).unlink(missing_ok=True)
