@@ -173,8 +173,9 @@ class Assortment:
 class Month:
     """A month of the locations (G,) of a channel group, with the same products (P,) in each.
 
-    Days (D,) are the simulated ones, as yyyymmdd and since 1970-01-01; products are sorted by
-    category. average_daily_units: (G,) units wanted on an average day.
+    Days (D,) are the simulated ones that are asked for, as yyyymmdd and since 1970-01-01, and
+    first_day is the first simulated one of the month; products are sorted by category.
+    average_daily_units: (G,) units wanted on an average day.
     planned_weight: (G, P) demand of a product relative to others, as planned.
     wanted_weight: (B, P) whole numbers, what they are wanted on the day relative to each other.
     category_start: (categories + 1,) where the products of each category begin.
@@ -182,6 +183,7 @@ class Month:
     """
 
     month_key: int
+    first_day: int
     date_keys: np.ndarray
     days: np.ndarray
     location_key: np.ndarray
@@ -438,20 +440,22 @@ def segment_shares(segment, weight, tier_preference, tier_share):
     return (of_tier / of_tier.sum(axis=0)) @ tier_share
 
 
-def base_rates_by_day(group, customers, members, member_weight, days, tier_share, shape):
-    """(D, segments, 3) abandonment rates whose mean over the carts is the variable.
+def base_rates_by_day(group, customers, crowd, month, tier_share, shape):
+    """(D, segments, 3) abandonment rates whose mean over the carts of a location is the variable.
 
-    Segments change with time, so each week has the rates of its first day: what comes later may be
-    after the last simulated day, and unknown.
+    Segments change with time, so each week has the rates of its first simulated day in the month:
+    what comes later may be after the last simulated day, and unknown. crowd: its customers_at.
     """
+    members, member_weight, _ = crowd
     of_channel = channel_shares(
         group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
     )
     of_device = of_channel @ np.diff(group.device_cdf, prepend=0.0)
     index = np.outer(customers.segment_abandonment, group.device_abandonment)
-    _, first_days, week = np.unique((days + 3) // 7, return_index=True, return_inverse=True)
+    mondays = (month.days + 3) // 7 * 7 - 3
+    first_days, week = np.unique(np.maximum(mondays, month.first_day), return_inverse=True)
     rates = []
-    for day in days[first_days]:
+    for day in first_days:
         segment = customers.segment[version_of(customers, members, day)]
         share = segment_shares(segment, member_weight, customers.tier_preference, tier_share)
         weights = np.outer(share, of_device)
@@ -499,7 +503,7 @@ def simulated_days(group, month_key):
     return [date_key for date_key in sorted(group.traffic) if date_key // 100 == month_key]
 
 
-def month_of(tables, average_daily_units, group, assortment, seed):
+def month_of(tables, average_daily_units, group, assortment, seed, closed_date_key=0):
     """Month from the Arrow tables of its locations, one row per product (see generate)."""
     first = tables[0]
     category = pc.index_in(first["category_level_2"], pa.array(assortment.categories)).to_numpy()
@@ -512,8 +516,10 @@ def month_of(tables, average_daily_units, group, assortment, seed):
         for name in ("demand_weight", "planned_weight")
     )
     month_key = first["month_key"][0].as_py()
-    date_keys = np.array(simulated_days(group, month_key))
-    days = month_days(month_key)[0] + date_keys % 100 - 1
+    simulated = np.array(simulated_days(group, month_key))
+    date_keys = simulated[simulated > closed_date_key]
+    day_before = month_days(month_key)[0] - 1
+    days = day_before + date_keys % 100
     promotion_key, discount_cents, uplift = promotion_matrices(
         first["promotion_days"].take(pa.array(order)), date_keys % 100
     )
@@ -525,6 +531,7 @@ def month_of(tables, average_daily_units, group, assortment, seed):
     np.floor(wanted, out=wanted)
     return Month(
         month_key=month_key,
+        first_day=int(day_before + simulated[0] % 100),
         date_keys=date_keys,
         days=days,
         location_key=np.array([table["location_key"][0].as_py() for table in tables]),
@@ -567,7 +574,7 @@ def draw_carts(month, product_sums, group, customers, shape):
     block = np.repeat(np.arange(len(counts)), counts)
     product = pick_within(product_sums, block, 0, len(month.product_key), draw["product"])
     crowds = [
-        customers_at(customers, key, group.is_digital, int(month.days[0]))
+        customers_at(customers, key, group.is_digital, month.first_day)
         for key in month.location_key.tolist()
     ]
     customer = pick_customers(month, crowds, block, product, draw, customers, shape)
@@ -578,10 +585,8 @@ def draw_carts(month, product_sums, group, customers, shape):
         device = 1 + pick_rows(group.device_cdf, channel, draw["device"])
         rates = np.concatenate(
             [
-                base_rates_by_day(group, customers, members, weight, month.days, shares, shape)
-                for (members, weight, _), shares in zip(
-                    crowds, month.tier_shares(customers), strict=True
-                )
+                base_rates_by_day(group, customers, crowd, month, shares, shape)
+                for crowd, shares in zip(crowds, month.tier_shares(customers), strict=True)
             ]
         )
         base_rate = rates[block, customers.segment[version], device - 1]
@@ -693,16 +698,19 @@ def draw_returns(month, lines, group, shape):
     return lags, delays
 
 
-def generate(tables, average_daily_units, group, customers, assortment, shape):
-    """Cart lines of one month of the locations of a channel group.
+def generate(tables, average_daily_units, group, customers, assortment, shape, closed_date_key=0):
+    """Cart lines of one month of the locations of a channel group, of days after the closed one.
 
     tables: one Arrow table per location (G,), one row per product (int_demand_plan joined with the
     product), with the same products in each; average_daily_units: (G,). Returns a table of
     OUTPUT_SCHEMA sorted by location, day and line.
     """
-    if not simulated_days(group, tables[0]["month_key"][0].as_py()):
+    days = simulated_days(group, tables[0]["month_key"][0].as_py())
+    if not days or days[-1] <= closed_date_key:
         return OUTPUT_SCHEMA.empty_table()
-    month = month_of(tables, average_daily_units, group, assortment, shape.random_seed)
+    month = month_of(
+        tables, average_daily_units, group, assortment, shape.random_seed, closed_date_key
+    )
     product_sums = with_zero(month.wanted_weight)
     carts = draw_carts(month, product_sums, group, customers, shape)
     lines = draw_lines(month, product_sums, carts, group, shape)

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,25 @@ def customers(demand):
     )
 
 
+def with_change(customers, day, segment):
+    """The customers before and after all go from segment 0 to another, (30,), on the day.
+
+    Customer n has the keys 2n and 2n + 1.
+    """
+    numbers, day = np.arange(30), int(np.datetime64(day).astype(int))
+    before = replace(
+        customers, version_key=numbers * 2, segment=np.zeros(30, int), first_version=numbers
+    )
+    after = replace(
+        customers,
+        first_version=numbers * 2,
+        version_order=(numbers[:, None] * 2**20 + [0, day]).ravel(),
+        version_key=np.arange(60),
+        segment=np.stack([before.segment, segment], axis=1).ravel(),
+    )
+    return before, after
+
+
 def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1.0, 1.0)):
     return demand.Group(
         is_digital=is_digital,
@@ -76,6 +96,11 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         quantity_cdf=np.array([0.8, 0.95, 1.0]),
         return_rate={MONTH: 0.2},
     )
+
+
+def all_alike():
+    """What customers_at gives of all customers, when each is as frequent a visitor."""
+    return np.arange(30), np.ones(30), None
 
 
 def make_table(location=11, **changes):
@@ -282,28 +307,13 @@ def test_return_rate_holds_over_the_lines_sold_in_stores_and_online(demand, shap
 
 def test_average_abandonment_is_the_variable_as_segments_change(demand, customers, shape):
     """All customers go from segment 0 to segment 1 on a Monday, the 10th."""
-    changed = replace(
-        customers,
-        first_version=np.arange(30) * 2,
-        version_order=np.repeat(np.arange(30) * 2**20, 2)
-        + np.tile([0, int(np.datetime64("2025-11-10").astype(int))], 30),
-        version_key=np.arange(60),
-        segment=np.tile([0, 1], 30),
-    )
+    unchanged, changed = with_change(customers, "2025-11-10", np.ones(30, int))
     whole = generate(demand, changed, shape, units=2000.0)
     carts = whole.drop_duplicates("cart_number")
     for before in (True, False):
         rates = carts.loc[(carts["date_key"] < 20251110) == before, "base_abandonment_rate"]
         assert rates.mean() == pytest.approx(shape.cart_abandonment_base_rate, abs=0.003)
     # A window that ends before the change does not know of it.
-    known = changed.version_order % 2**20 == 0
-    unchanged = replace(
-        changed,
-        first_version=np.arange(30),
-        version_order=changed.version_order[known],
-        version_key=changed.version_key[known],
-        segment=changed.segment[known],
-    )
     part = generate(demand, unchanged, shape, units=2000.0, days=range(1, 9))
     assert whole[whole["date_key"] <= 20251108].reset_index(drop=True).equals(part)
 
@@ -313,6 +323,48 @@ def test_shorter_window_is_a_prefix(demand, customers, shape):
     part = generate(demand, customers, shape, days=range(1, 12))
     assert len(part) > 50
     assert whole[whole["date_key"] <= 20251111].reset_index(drop=True).equals(part)
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_days_that_are_generated_apart_are_those_of_the_whole_month(
+    demand, customers, shape, is_digital
+):
+    """From Wednesday the 5th on. Some change their segment on the 13th, unknown to a world before.
+
+    Who visits, and in the weeks how many carts are left, is said by the first simulated day of the
+    month or week, whichever days are new.
+    """
+    before, after = with_change(customers, "2025-11-13", np.arange(30) % 3 % 2)
+    before, after = (
+        replace(some, segment_frequency=np.array([1.0, 9.0])) for some in (before, after)
+    )
+    group = make_group(demand, is_digital, range(5, 31), device_abandonment=(0.5, 1.0, 1.2))
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+    tables = [make_table(location) for location in (11, 12, 99)]
+
+    def lines(closed, last):
+        """Those of the days up to the last one, in a world that was closed on another day."""
+        traffic = {key: index for key, index in group.traffic.items() if key % 100 <= last}
+        known = after if last >= 13 else before
+        return demand.generate(
+            *(tables, [90.0, 40.0, 300.0], replace(group, traffic=traffic)),
+            *(known, assortment, shape, MONTH * 100 + closed),
+        ).to_pandas()
+
+    whole = lines(0, 30)
+    assert set(whole["customer_key"] % 2) == {0, 1}
+    for cuts in ([12], [13], [9, 14, 28], range(5, 30)):
+        parts = pd.concat([lines(*days) for days in itertools.pairwise([0, *cuts, 30])])
+        by_block = parts.sort_values(["location_key", "cart_line_id"], ignore_index=True)
+        pd.testing.assert_frame_equal(by_block, whole, check_exact=True)
+
+
+def test_a_month_that_is_closed_has_no_more_lines(demand, customers, shape):
+    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+    group = make_group(demand, True)
+    some = [make_table()], [40.0], group, customers, assortment, shape
+    assert demand.generate(*some, closed_date_key=MONTH * 100 + 30).num_rows == 0
+    assert demand.generate(*some, closed_date_key=MONTH * 100 + 29).num_rows > 0
 
 
 @pytest.mark.parametrize("days", [range(1, 28), range(29, 31)])
@@ -461,19 +513,31 @@ def test_weeks_of_demand_and_abandonment_start_on_monday(demand, customers, shap
     assert (shocks[7:] == shocks[7]).all()
     assert (shocks[0] != shocks[7]).all()
     # Everybody goes from segment 0 to segment 1 on Monday the 10th.
-    changed = replace(
-        customers,
-        first_version=np.arange(30) * 2,
-        version_order=np.repeat(np.arange(30) * 2**20, 2) + np.tile([0, days[7]], 30),
-        version_key=np.arange(60),
-        segment=np.tile([0, 1], 30),
-    )
+    _, changed = with_change(customers, "2025-11-10", np.ones(30, int))
+    month = SimpleNamespace(days=days, first_day=int(days[0]))
     rates = demand.base_rates_by_day(
-        make_group(demand, True), changed, np.arange(30), np.ones(30), days, np.ones(2) / 2, shape
+        *(make_group(demand, True), changed, all_alike(), month, np.ones(2) / 2, shape)
     )
     assert (rates[:7] == rates[0]).all()
     assert (rates[7:] == rates[7]).all()
     assert (rates[0] != rates[7]).all()
+
+
+def test_a_week_has_the_rates_of_its_first_simulated_day_in_the_month(demand, customers, shape):
+    """Everybody goes from segment 0 to segment 1 on Tuesday the 11th."""
+    _, changed = with_change(customers, "2025-11-11", np.ones(30, int))
+
+    def rates(first_day, days):
+        monday = int(np.datetime64("2025-11-10").astype(int))
+        month = SimpleNamespace(days=monday + np.array(days), first_day=monday + first_day)
+        group = make_group(demand, True)
+        found = demand.base_rates_by_day(group, changed, all_alike(), month, np.ones(2) / 2, shape)
+        return found[:, 0, 0].tolist()
+
+    before, after = rates(0, [0, 7])
+    assert before != after
+    assert rates(0, [4, 5, 6, 7]) == [before] * 3 + [after]
+    assert rates(2, [2, 4, 5, 6, 7]) == [after] * 5
 
 
 def test_some_buy_even_if_all_carts_are_abandoned(demand, shape):
@@ -601,8 +665,9 @@ def test_abandonment_rates_follow_their_indexes(demand, customers, shape):
         make_group(demand, True, device_abandonment=(0.5, 1.0, 1.2)),
         device_cdf=np.array([[0.2, 0.5, 1.0], [0.0, 0.9, 1.0]]),
     )
+    month = SimpleNamespace(days=np.array([20_000]), first_day=20_000)
     rates = demand.base_rates_by_day(
-        *(group, customers, np.arange(30), np.ones(30), np.array([20_000])),
+        *(group, customers, all_alike(), month),
         *(np.ones(2) / 2, replace(shape, channel_loyalty=0.0)),
     )
     # 60% of the carts come through the first channel, half of them from the second segment.
