@@ -10,6 +10,7 @@ a day at a location; the B = G x D blocks are sorted by location, then day.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from statistics import NormalDist
 
 import numpy as np
@@ -53,8 +54,6 @@ DEVICES = ("desktop", "mobile", "tablet")  # device_number 1, 2 and 3 of the see
 
 # What a customer prefers -> the channel category of the seed channels.
 PREFERENCES = {"web": "web", "app": "mobile_app", "social": "social", "store": "store"}
-
-PREFERENCE_NUMBER = {preference: number for number, preference in enumerate(PREFERENCES)}
 
 # Locations are computed together up to so many products and units wanted in a month: more make few
 # calls of NumPy, fewer stay in the cache of a core.
@@ -503,7 +502,7 @@ def simulated_days(group, month_key):
     return [date_key for date_key in sorted(group.traffic) if date_key // 100 == month_key]
 
 
-def month_of(tables, average_daily_units, group, assortment, seed, closed_date_key=0):
+def month_of(tables, average_daily_units, group, assortment, seed, from_date_key=0):
     """Month from the Arrow tables of its locations, one row per product (see generate)."""
     first = tables[0]
     category = pc.index_in(first["category_level_2"], pa.array(assortment.categories)).to_numpy()
@@ -517,7 +516,7 @@ def month_of(tables, average_daily_units, group, assortment, seed, closed_date_k
     )
     month_key = first["month_key"][0].as_py()
     simulated = np.array(simulated_days(group, month_key))
-    date_keys = simulated[simulated > closed_date_key]
+    date_keys = simulated[simulated >= from_date_key]
     day_before = month_days(month_key)[0] - 1
     days = day_before + date_keys % 100
     promotion_key, discount_cents, uplift = promotion_matrices(
@@ -698,18 +697,18 @@ def draw_returns(month, lines, group, shape):
     return lags, delays
 
 
-def generate(tables, average_daily_units, group, customers, assortment, shape, closed_date_key=0):
-    """Cart lines of one month of the locations of a channel group, of days after the closed one.
+def generate(tables, average_daily_units, group, customers, assortment, shape, from_date_key=0):
+    """Cart lines of one month of the locations of a channel group, of the days from one on.
 
     tables: one Arrow table per location (G,), one row per product (int_demand_plan joined with the
     product), with the same products in each; average_daily_units: (G,). Returns a table of
     OUTPUT_SCHEMA sorted by location, day and line.
     """
     days = simulated_days(group, tables[0]["month_key"][0].as_py())
-    if not days or days[-1] <= closed_date_key:
+    if not days or days[-1] < from_date_key:
         return OUTPUT_SCHEMA.empty_table()
     month = month_of(
-        tables, average_daily_units, group, assortment, shape.random_seed, closed_date_key
+        tables, average_daily_units, group, assortment, shape.random_seed, from_date_key
     )
     product_sums = with_zero(month.wanted_weight)
     carts = draw_carts(month, product_sums, group, customers, shape)
@@ -772,29 +771,34 @@ def output(month, carts, lines, group, customers, shape):
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
-def customers_from(frame, segments, assortment):
-    """Customers from gold_customer_dim, by customer and version, and the segments (pandas)."""
-    is_first = (frame["version"] == 1).to_numpy()
-    first = frame[is_first]
+def customers_from(versions, segments, assortment):
+    """Customers from customer_versions (Arrow) and the seed customer_segments (pandas)."""
+
+    def code(column, values):
+        return pc.index_in(column, pa.array(values, column.type)).to_numpy()
+
+    is_first = versions["version"].to_numpy() == 1
+    first = versions.filter(pa.array(is_first))
     number = np.cumsum(is_first) - 1
-    segments = segments.set_index("segment")
-    segment = segments.index.get_indexer(frame["segment"])
-    first_day = frame["effective_date"].to_numpy("datetime64[D]").astype(np.int64)
+    segment = code(versions["segment"], segments["segment"])
+    first_day = versions["effective_date"].cast(pa.int32()).to_numpy()  # since 1970-01-01
     # Exponential heterogeneity of purchase frequency (Ehrenberg 1959: gamma and Poisson).
     frequency = -np.log1p(-first["visit_frequency_draw"].to_numpy())
-    category = np.searchsorted(assortment.categories, first["preferred_category"].to_numpy(str))
+    # Who prefers a category without products takes what comes next.
+    preferred = np.asarray(first["preferred_category"], dtype=str)
+    category = np.searchsorted(assortment.categories, preferred)
     # Small types: this is sent to every task.
     return Customers(
         frequency=frequency,
         preferred_category=category.astype(np.int16),
-        preferred_channel=first["preferred_channel"].map(PREFERENCE_NUMBER).to_numpy(np.int8),
+        preferred_channel=code(first["preferred_channel"], list(PREFERENCES)).astype(np.int8),
         members={
             True: members_by_location(first["fulfillment_location_id"].to_numpy(), category),
             False: members_by_location(first["nearest_store_id"].to_numpy(), category),
         },
         first_version=np.flatnonzero(is_first).astype(np.int32),
         version_order=number * 2**20 + first_day,
-        version_key=frame["customer_key"].to_numpy(np.int32),
+        version_key=versions["customer_key"].to_numpy(),
         segment=segment.astype(np.int8),
         segment_frequency=segments["visit_frequency_index"].to_numpy(float),
         segment_abandonment=segments["base_abandonment_index"].to_numpy(float),
@@ -916,16 +920,16 @@ def split_groups(batches):
     return split_stream(batches, number, number)
 
 
-def joined(tables, daily_units, most=BATCH_SIZE):
+def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
     """Lists of successive tables of split_groups whose locations are computed together.
 
     They have the month, channel group and products in common, and up to `most` products and units
-    wanted in a month. daily_units: dict of location_key -> units wanted on an average day.
+    wanted on so many days. daily_units: dict of location_key -> units wanted on an average day.
     """
     batch: list = []
     size = 0
     for table in tables:
-        units = DAYS_OF_MONTH * daily_units[table["location_key"][0].as_py()]
+        units = days * daily_units[table["location_key"][0].as_py()]
         own_size = table.num_rows + units
         if batch and not (
             size + own_size <= most
@@ -961,7 +965,7 @@ def shape_from(config, demand_shape):
 
 
 def customer_versions(customer_dim):
-    """Pandas frame of what is needed of gold_customer_dim, sorted by customer and version."""
+    """Arrow table of what is needed of gold_customer_dim, sorted by customer and version."""
     return (
         customer_dim.orderBy("customer_id", "version")
         .select(
@@ -975,7 +979,7 @@ def customer_versions(customer_dim):
             "fulfillment_location_id",
             "nearest_store_id",
         )
-        .toPandas()
+        .toArrow()
     )
 
 
@@ -1007,6 +1011,13 @@ def planned_units_by_group(plan, locations):
     planned["channel_group"] = planned["location_key"].map(locations["channel_group"])
     by_group = planned.groupby(["channel_group", "month_key"], as_index=False)
     return by_group["planned_units"].sum()
+
+
+def first_new_day(world, is_incremental):
+    """First day to be generated, from the row of int_simulated_days."""
+    if is_incremental and world.closed_date:
+        return world.closed_date + timedelta(days=1)
+    return world.first_date
 
 
 def stream_of(plan, channel_groups, products, promotion_days):
@@ -1066,8 +1077,14 @@ def model(dbt, session):
     shape = shape_from(config, dbt.ref("demand_shape").toPandas())
     location_demand = dbt.ref("int_location_demand")
     locations = location_demand.toPandas().set_index("location_key")
-    plan = dbt.ref("int_demand_plan").filter("is_simulated")
-    traffic = dbt.ref("int_traffic_plan").filter("is_simulated").toPandas()
+    (world,) = dbt.ref("int_simulated_days").collect()
+    first_day, last_day = first_new_day(world, dbt.is_incremental), world.last_date
+    months = f"month_key between {first_day:%Y%m} and {last_day:%Y%m}"
+    plan = dbt.ref("int_demand_plan").filter(months)
+    promotion_days = dbt.ref("int_promotion_days").filter(f"date_key >= {first_day:%Y%m%d}")
+    # A new day asks which days of its month were simulated before.
+    simulated = f"calendar_date between '{world.first_date}' and '{last_day}'"
+    traffic = dbt.ref("int_traffic_plan").filter(f"{months} and {simulated}").toPandas()
     planned_units = planned_units_by_group(plan, locations)
     groups = groups_from(lambda name: seeds[name].toPandas(), traffic, shape, planned_units)
     products = dbt.ref("gold_product_dim")
@@ -1085,15 +1102,18 @@ def model(dbt, session):
     )
     daily_units = locations["average_daily_units"].astype(float).to_dict()
 
+    from_date_key = int(f"{first_day:%Y%m%d}")
+    days = min((last_day - first_day).days + 1, DAYS_OF_MONTH)
+
     def cart_lines(batches):
-        for tables in joined(split_groups(batches), daily_units):
+        for tables in joined(split_groups(batches), daily_units, days):
             units = [daily_units[table["location_key"][0].as_py()] for table in tables]
             group = groups[tables[0]["channel_group"][0].as_py()]
-            lines = generate(tables, units, group, customers, assortment, shape)
+            lines = generate(tables, units, group, customers, assortment, shape, from_date_key)
             yield from lines.to_batches()
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    stream = stream_of(plan, location_demand, products, dbt.ref("int_promotion_days"))
+    stream = stream_of(plan, location_demand, products, promotion_days)
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")

@@ -3,6 +3,7 @@
 import itertools
 import math
 from dataclasses import replace
+from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
@@ -342,29 +343,46 @@ def test_days_that_are_generated_apart_are_those_of_the_whole_month(
     assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
     tables = [make_table(location) for location in (11, 12, 99)]
 
-    def lines(closed, last):
-        """Those of the days up to the last one, in a world that was closed on another day."""
+    def lines(first, last):
+        """Those of the days of the month from the first to the last one, which ends the world."""
         traffic = {key: index for key, index in group.traffic.items() if key % 100 <= last}
         known = after if last >= 13 else before
         return demand.generate(
             *(tables, [90.0, 40.0, 300.0], replace(group, traffic=traffic)),
-            *(known, assortment, shape, MONTH * 100 + closed),
+            *(known, assortment, shape, MONTH * 100 + first),
         ).to_pandas()
 
-    whole = lines(0, 30)
+    whole = lines(1, 30)
     assert set(whole["customer_key"] % 2) == {0, 1}
     for cuts in ([12], [13], [9, 14, 28], range(5, 30)):
-        parts = pd.concat([lines(*days) for days in itertools.pairwise([0, *cuts, 30])])
+        starts, ends = [1, *(cut + 1 for cut in cuts)], [*cuts, 30]
+        parts = pd.concat([lines(*days) for days in zip(starts, ends, strict=True)])
         by_block = parts.sort_values(["location_key", "cart_line_id"], ignore_index=True)
         pd.testing.assert_frame_equal(by_block, whole, check_exact=True)
 
 
-def test_a_month_that_is_closed_has_no_more_lines(demand, customers, shape):
+def test_a_month_before_the_days_asked_for_has_no_lines(demand, customers, shape):
     assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
     group = make_group(demand, True)
     some = [make_table()], [40.0], group, customers, assortment, shape
-    assert demand.generate(*some, closed_date_key=MONTH * 100 + 30).num_rows == 0
-    assert demand.generate(*some, closed_date_key=MONTH * 100 + 29).num_rows > 0
+    assert demand.generate(*some, from_date_key=MONTH * 100 + 31).num_rows == 0
+    assert demand.generate(*some, from_date_key=MONTH * 100 + 30).num_rows > 0
+
+
+@pytest.mark.parametrize(
+    ("is_incremental", "closed", "first"),
+    [
+        (False, None, "2025-10-03"),
+        (True, None, "2025-10-03"),
+        (True, "2025-11-30", "2025-12-01"),
+        # The table is gone: all its days are made again.
+        (False, "2025-11-30", "2025-10-03"),
+    ],
+)
+def test_first_new_day_follows_the_closed_one(demand, is_incremental, closed, first):
+    closed_date = closed and date.fromisoformat(closed)
+    world = SimpleNamespace(first_date=date(2025, 10, 3), closed_date=closed_date)
+    assert demand.first_new_day(world, is_incremental) == date.fromisoformat(first)
 
 
 @pytest.mark.parametrize("days", [range(1, 28), range(29, 31)])
@@ -569,19 +587,17 @@ def test_no_customers_have_no_location(demand):
 def test_customers_and_their_versions_are_those_of_the_dimension(demand):
     """Customer 0 has two versions, the customers 1 and 2 one; only the first tells about visits."""
     names = list(demand.PREFERENCES)
-    frame = pd.DataFrame(
+    versions = pa.table(
         {
-            "version": [1, 2, 1, 1],
-            "customer_key": [1, 4, 2, 3],
-            "segment": ["loyal", "new", "new", "loyal"],
-            "effective_date": pd.to_datetime(
-                ["1970-01-11", "1970-01-21", "1970-01-01", "1970-01-02"]
-            ),
-            "visit_frequency_draw": [0.5, 0.9, 0.0, 0.75],
-            "preferred_category": ["shoes", "bags", "bags", "tops"],
-            "preferred_channel": [names[0], names[1], names[1], names[0]],
-            "fulfillment_location_id": [11, 12, 12, 11],
-            "nearest_store_id": [1, 2, 1, 2],
+            "version": [1, 2, 1, 1, 1],
+            "customer_key": [1, 5, 2, 3, 4],
+            "segment": ["loyal", "new", "new", "loyal", "new"],
+            "effective_date": pa.array([10, 20, 0, 1, 2], pa.date32()),
+            "visit_frequency_draw": [0.5, 0.9, 0.0, 0.75, 0.5],
+            "preferred_category": ["shoes", "bags", "bags", "tops", "hats"],
+            "preferred_channel": [names[0], names[1], names[1], names[0], names[0]],
+            "fulfillment_location_id": [11, 12, 12, 11, 11],
+            "nearest_store_id": [1, 2, 1, 2, 2],
         }
     )
     segments = pd.DataFrame(
@@ -594,20 +610,21 @@ def test_customers_and_their_versions_are_those_of_the_dimension(demand):
         }
     )
     found = demand.customers_from(
-        frame, segments, demand.Assortment(np.arange(1), CATEGORIES, PRICE_TIERS)
+        versions, segments, demand.Assortment(np.arange(1), CATEGORIES, PRICE_TIERS)
     )
-    assert found.frequency == pytest.approx([math.log(2), 0, math.log(4)])
-    assert found.preferred_category.tolist() == [2, 0, 3]
-    assert found.preferred_channel.tolist() == [0, 1, 0]
+    assert found.frequency == pytest.approx([math.log(2), 0, math.log(4), math.log(2)])
+    # There are no hats: who prefers them takes the category that comes next.
+    assert found.preferred_category.tolist() == [2, 0, 3, 2]
+    assert found.preferred_channel.tolist() == [0, 1, 0, 0]
     members = {
         is_digital: {location: who.tolist() for location, who in of_location.items()}
         for is_digital, of_location in found.members.items()
     }
-    assert members == {True: {11: [0, 2], 12: [1]}, False: {1: [1, 0], 2: [2]}}
-    assert found.first_version.tolist() == [0, 2, 3]
-    assert found.version_order.tolist() == [10, 20, 2**20, 2 * 2**20 + 1]
-    assert found.version_key.tolist() == [1, 4, 2, 3]
-    assert found.segment.tolist() == [0, 1, 1, 0]
+    assert members == {True: {11: [0, 3, 2], 12: [1]}, False: {1: [1, 0], 2: [3, 2]}}
+    assert found.first_version.tolist() == [0, 2, 3, 4]
+    assert found.version_order.tolist() == [10, 20, 2**20, 2 * 2**20 + 1, 3 * 2**20 + 2]
+    assert found.version_key.tolist() == [1, 5, 2, 3, 4]
+    assert found.segment.tolist() == [0, 1, 1, 0, 1]
     assert found.segment_frequency.tolist() == [2.0, 1.0]
     assert found.segment_abandonment.tolist() == [0.9, 1.1]
     assert found.tier_preference.tolist() == [[1.0, 3.0], [1.5, 0.5]]
