@@ -65,7 +65,7 @@
 
 {# Whether a model adds to its table; a unit test of it need not say so. #}
 {% macro is_appending() %}
-    {% do return(is_incremental()) %}
+    {% do return(model.resource_type != "unit_test" and is_incremental()) %}
 {% endmacro %}
 
 
