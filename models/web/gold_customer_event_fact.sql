@@ -3,6 +3,7 @@ with
 parts as (
 
     select * from {{ ref('int_session_parts') }}
+    where {{ is_new('date_key') }}
 
 ),
 

@@ -1,4 +1,6 @@
 {%- set buckets = 10000 -%}
+{#- When days are appended, the pages that are of no month are there. -#}
+{%- set is_first_build = 'false' if is_appending() else 'true' -%}
 
 -- A table of its own: docs/engine_notes.md#small-tables
 with
@@ -55,8 +57,10 @@ popularity as (
     inner join location_demand on demand_plan.location_key = location_demand.location_key
     inner join products on demand_plan.product_key = products.product_key
     where
-        demand_plan.is_simulated
-        and demand_plan.month_key >= ({{ date_key(first_event_day()) }}) div 100
+        demand_plan.month_key between ({{ date_key(first_event_day()) }}) div 100
+        and ({{ date_key(last_simulated_day()) }}) div 100
+        -- A month with the day it begins on.
+        and {{ is_new('demand_plan.month_key * 100 + 1') }}
     group by demand_plan.month_key, demand_plan.product_key
 
 ),
@@ -121,7 +125,9 @@ pages as (
         {{ bucket('search_term', ['products.product_key']) }} as term_bucket
     from products
     cross join web_pages
-    where web_pages.shows_product or web_pages.completed_by != 'nothing'
+    where
+        (web_pages.shows_product or web_pages.completed_by != 'nothing')
+        and {{ is_first_build }}
 
 ),
 
@@ -163,6 +169,7 @@ final as (
     where
         not shows_product
         and completed_by = 'nothing'
+        and {{ is_first_build }}
 
 )
 

@@ -25,13 +25,17 @@ with
 all_sessions as (
 
     select * from {{ ref('int_sessions') }}
+    where {{ is_new('date_key') }}
 
 ),
 
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where is_digital and date_key >= {{ date_key(first_event_day()) }}
+    where
+        is_digital
+        and date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 
@@ -56,7 +60,9 @@ products as (
 abandoned_carts as (
 
     select * from {{ ref('gold_cart_abandonment_fact') }}
-    where date_key >= {{ date_key(first_event_day()) }}
+    where
+        date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 

@@ -3,7 +3,10 @@ with
 carts as (
 
     select * from {{ ref('int_cart_outcomes') }}
-    where is_digital and date_key >= {{ date_key(first_event_day()) }}
+    where
+        is_digital
+        and date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 
@@ -16,7 +19,9 @@ customers as (
 browse_sessions as (
 
     select * from {{ ref('int_browse_sessions') }}
-    where date_key >= {{ date_key(first_event_day()) }}
+    where
+        date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 
