@@ -9,25 +9,30 @@ channels as (
 dates as (
 
     select * from {{ ref('gold_date_dim') }}
-    where calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+    where
+        calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+        and {{ is_new('date_key') }}
 
 ),
 
 sales_fact as (
 
     select * from {{ ref('gold_sales_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 
 carts as (
 
     select * from {{ ref('int_cart_outcomes') }}
+    where {{ is_new('date_key') }}
 
 ),
 
 browse_sessions as (
 
     select * from {{ ref('int_browse_sessions') }}
+    where {{ is_new('date_key') }}
 
 ),
 
