@@ -111,6 +111,37 @@ def test_changed_columns(project, key, monkeypatch):
     assert project.rows("m")[0] == {"id": 1, "more": 5}
 
 
+STREAM = """
+    import pyarrow as pa
+
+
+    def model(dbt, session):
+        dbt.config(
+            materialized="incremental",
+            incremental_strategy="replace_where",
+            incremental_predicates=["id > 2"],
+        )
+
+        def lists(batches):
+            for batch in batches:
+                values = pa.array([[n, None] for n in batch["id"].to_pylist()])
+                yield pa.RecordBatch.from_arrays([batch["id"], values], ["id", "v"])
+
+        ids = session.range(3, 5) if dbt.is_incremental else session.range(1, 4)
+        return ids.mapInArrow(lists, "id bigint, v array<bigint>")
+    """
+
+
+def test_rows_with_arrays_of_a_stream_are_replaced(project):
+    """Of those that are there, some stay in the file in which others are replaced."""
+    project.write({"models/m.py": STREAM})
+    project.build()
+    for _ in range(2):
+        project.build()
+        rows = {row["id"]: row["v"] for row in project.rows("m")}
+        assert rows == {id: [id, None] for id in (1, 2, 3, 4)}
+
+
 def test_refused_strategies(project):
     project.write(
         {

@@ -289,7 +289,10 @@ class EmbeddedAdapter(SparkAdapter):
         """
         warehouse = self.warehouse
         new = warehouse.session.table(staged.identifier)
-        frame = align(new, warehouse.columns(relation.render()))
+        new = align(new, warehouse.columns(relation.render()))
+        # Sail puts these rows beside those that stay, and fails where arrays name their elements
+        # differently, as those of a stream do; a union with the table takes its names.
+        frame = warehouse.session.table(relation.render()).limit(0).union(new)
 
         def change(folder: Any) -> None:
             warehouse.storage.replace(frame, folder, predicate)
