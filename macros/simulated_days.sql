@@ -134,6 +134,29 @@
 {%- endmacro %}
 
 
+{#
+    Likewise of a model that plans whole months, more of them than are simulated: true for rows whose
+    `column`, YYYYMM, is that of a month that is planned since new days began another one.
+#}
+{% macro is_newly_planned(column) -%}
+    {%- set days = simulated_days() -%}
+    {%- if not is_appending() -%}
+        true
+    {%- elif planned_month_key(days.last) == planned_month_key(days.closed) -%}
+        false
+    {%- else -%}
+        {{ column }} > {{ planned_month_key(days.closed) }}
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The last month, YYYYMM, for which demand is planned when a day is the last simulated one. #}
+{% macro planned_month_key(day) %}
+    {% set month = day.year * 12 + day.month - 1 + planned_months_ahead() %}
+    {% do return(month // 12 * 100 + month % 12 + 1) %}
+{% endmacro %}
+
+
 {# The first day of the calendar that is not in it yet. #}
 {% macro first_new_calendar_day() -%}
     {%- set days = simulated_days() -%}
@@ -178,6 +201,8 @@
         "closed_date_key": key_of_date(days.closed),
         "open_week_date_key": key_of_date(open_week),
         "open_month_date_key": key_of_date(first_open.replace(day=1)),
+        "closed_month_key": key_of_date(days.closed) // 100,
+        "planned_month_key": planned_month_key(days.closed),
         "first_event_date_key": key_of_date(first_event_date(days)),
         "calendar_date_key": key_of_date(days.closed + modules.datetime.timedelta(days=365)),
         "week_is_closed": "1 = 1" if sunday > closed_sunday else "1 = 0",

@@ -40,6 +40,12 @@
 {%- endmacro %}
 
 
+{# So many months beyond the last simulated one have a plan of demand: orders look ahead. #}
+{% macro planned_months_ahead() %}
+    {% do return(4) %}
+{% endmacro %}
+
+
 {# First day of the calendar: far enough back for a comparison with the year before. #}
 {% macro first_calendar_day() -%}
     date_sub({{ first_simulated_day() }}, 400)

@@ -17,6 +17,7 @@ products as (
 traffic as (
 
     select * from {{ ref('int_traffic_plan') }}
+    where {{ is_newly_planned('month_key') }}
 
 ),
 
@@ -55,7 +56,6 @@ months as (
         month_key,
         min(calendar_date) as month_start,
         max(calendar_date) as month_end,
-        max(is_simulated) as is_simulated,
         count(*) as days_in_month,
         sum({{ millionths('demand_index') }}) as index_millionths
     from traffic
@@ -89,7 +89,6 @@ product_months as (
         months.channel_group,
         months.month_key,
         months.month_start,
-        months.is_simulated,
         months.days_in_month,
         months.index_millionths,
         coalesce(products.end_of_life_date < months.month_start, false) as is_discontinued,
@@ -184,7 +183,6 @@ final as (
         location_key,
         month_key,
         month_start,
-        is_simulated,
         demand_weight,
         planned_weight,
         daily_units * planned_weight as planned_daily_demand,

@@ -16,6 +16,7 @@ promotions as (
 traffic as (
 
     select * from {{ ref('int_traffic_plan') }}
+    where {{ is_newly_planned('month_key') }}
 
 ),
 

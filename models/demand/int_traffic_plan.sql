@@ -33,7 +33,9 @@ planned_dates as (
     from dates
     where
         calendar_date >= trunc({{ first_simulated_day() }}, 'MM')
-        and calendar_date < add_months(trunc({{ last_simulated_day() }}, 'MM'), 5)
+        and calendar_date < add_months(
+            trunc({{ last_simulated_day() }}, 'MM'), {{ planned_months_ahead() + 1 }}
+        )
 
 ),
 

@@ -21,7 +21,7 @@ promotion_days as (
 demand_plan as (
 
     select * from {{ ref('int_demand_plan') }}
-    where is_simulated
+    where month_key <= ({{ date_key(last_simulated_day()) }}) div 100
 
 ),
 
