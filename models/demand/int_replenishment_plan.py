@@ -10,10 +10,14 @@ While orders fail, the shelf lives on the last order that came. So the expected 
 sum over the number of failed orders in a row: how often so many fail, times how often the stock is
 empty after them. The second factor does not depend on outages; it is simulated once for all.
 
+Months are planned one after the other. The plan of a month keeps what that of the next one goes on
+from, so a window that grows by a month has that month planned and no other.
+
 A product is ranged at a location from its launch delivery on, which always comes: on the first
 receipt day of the two weeks that end with the launch, or else on the day of the launch.
 
-P is the number of products of a location, M of months, R of rows (see ShelvesByFailures).
+P is the number of products of a location, S of positions of its calibration sample, M of months, R
+of rows (see ShelvesByFailures).
 """
 
 from dataclasses import dataclass
@@ -26,8 +30,10 @@ import pyarrow as pa
 OUTAGES, BURN_IN, CALIBRATION, CALIBRATION_WEEK, OUTAGE_AGE = 4, 5, 6, 7, 8
 
 MOST_FAILURES = 12  # failed orders in a row that are told apart
+SHELF_NUMBERS = 1 + 3 * (MOST_FAILURES + 2)  # of a position, see ShelvesByFailures.packed
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
 MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months after it
+FIRST_MONTHS = MONTHS_TO_EMPTY + 1  # so many months have the same outages
 MONTHS_AHEAD = MONTHS_TO_EMPTY + 2  # orders look two months ahead
 DAYS_BEFORE_LAUNCH = 13  # a launch delivery comes so many days before the launch at the earliest
 HIGHEST_START = 0.4  # an outage begins at a review with at most this probability
@@ -45,8 +51,15 @@ OUTPUT_SCHEMA = pa.schema(
         ("opening_available", pa.int32()),
         ("opening_in_transit", pa.int32()),
         ("failed_order_days", pa.list_(pa.int32())),
+        ("is_failing", pa.bool_()),
+        ("outage_chances", pa.list_(pa.float64())),
+        ("share_bought", pa.float64()),
+        ("empty_days", pa.list_(pa.float64())),
+        ("sample_shelves", pa.list_(pa.float64())),
     ]
 )
+# What the plan of the next month goes on from.
+CARRIED = OUTPUT_SCHEMA.names[OUTPUT_SCHEMA.get_field_index("is_failing") :]
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,58 @@ class Launches:
 
     day: np.ndarray
     units: np.ndarray
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Positions of a location in months that are planned or looked at from there.
+
+    months: (M,) YYYYMM; ranged_from: (P,) days; planned: (M, P) units a day; level: (M - 2, P), 0
+    until the launch delivery is ordered; opening_level: (P,), that of the first month without
+    launches.
+    """
+
+    product_key: np.ndarray
+    months: np.ndarray
+    ranged_from: np.ndarray
+    planned: np.ndarray
+    level: np.ndarray
+    opening_level: np.ndarray
+    launches: Launches
+
+    def take(self, indexes):
+        """The positions at some indexes."""
+        return Positions(
+            self.product_key[indexes],
+            self.months,
+            self.ranged_from[indexes],
+            self.planned[:, indexes],
+            self.level[:, indexes],
+            self.opening_level[indexes],
+            Launches(self.launches.day[indexes], self.launches.units[indexes]),
+        )
+
+    def to_play(self, first, stop):
+        """What play_months and shares_bought take of some months."""
+        months = slice(first, stop)
+        return self.planned[months], self.level[months], self.launches
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Outages of a month, and a sample of a location played MONTHS_TO_EMPTY months further.
+
+    chances: see Schedule. The rest is of the last month played: share_bought, see leaving_units;
+    empty_days: (MOST_FAILURES + 1,) days on which a position has nothing available, by failed
+    orders in a row; shelves: (SHELF_NUMBERS, S) at its end, see ShelvesByFailures.packed; trial:
+    likewise, or None, see shares_bought.
+    """
+
+    chances: tuple
+    share_bought: float
+    empty_days: np.ndarray
+    shelves: np.ndarray
+    trial: np.ndarray | None
 
 
 def block_generators(seed, stream, locations, days):
@@ -320,6 +385,17 @@ class ShelvesByFailures:
         """Sales before the first day are not known, so nothing of them comes back after it."""
         self.state[1:] = 0
 
+    def packed(self):
+        """(SHELF_NUMBERS, P) floats, of which unpack makes the same shelves after some reviews."""
+        return np.vstack([self.is_ordered, *self.state])
+
+    @classmethod
+    def unpack(cls, selling, numbers):
+        """Shelves of what packed gave."""
+        shelves = cls(selling, numbers[0])
+        shelves.state = numbers[1:].reshape(3, -1, numbers.shape[1]).copy()
+        return shelves
+
 
 def leaving_units(location, share_bought, means, draws):
     """What leaves the shelf if there is enough: wanted, wanted when stock is low, adjusted units.
@@ -403,6 +479,11 @@ def date_keys(days):
     return ((year + 1970) * 10000 + (month + 1) * 100 + day).astype(np.int32)
 
 
+def months_between(month_key, other):
+    """Months from one, YYYYMM, to the other."""
+    return (other // 100 - month_key // 100) * 12 + other % 100 - month_key % 100
+
+
 def month_days(month_key):
     """First day of a month (YYYYMM) and of the next one, since 1970-01-01."""
     month = np.datetime64(f"{month_key // 100}-{month_key % 100:02d}", "M")
@@ -472,65 +553,232 @@ def rate_by_opening(location, days, empty, start, stay):
     return rates / len(days)
 
 
-def sample_of(location, *by_product):
-    """The columns of SAMPLE_SIZE positions of the location from arrays (..., P)."""
+def sample_of(location, count):
+    """Indexes of SAMPLE_SIZE of so many positions of the location, in order."""
     # Another choice of products at each location, so that errors of the choice average out.
-    count = by_product[0].shape[-1]
     order = np.argsort(location.uniforms(CALIBRATION, [0], count)[0, 0], kind="stable")
-    sample = np.sort(np.resize(order, SAMPLE_SIZE))
-    return tuple(values[..., sample] for values in by_product)
+    return np.sort(np.resize(order, SAMPLE_SIZE))
 
 
-def long_run_chances(target_rate, schedule, empty):
-    """Chances of outages that meet the target on days with these rows of play_months."""
-    average = empty.mean(axis=0)
-    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c) @ average)
+def long_run_chances(target_rate, schedule, rates):
+    """Chances of outages that meet the target; rates: (MOST_FAILURES + 1,), by failed orders."""
+    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c) @ rates)
     return schedule.outage_chances(strength)
 
 
-def shares_bought(location, target_rate, months, demand, opening_level, level, launches):
+def shares_bought(location, target_rate, trial, share, months, demand, level, launches):
     """(M,) units wanted per unit planned of lines that are not low; the rest is lost by others.
 
-    Arguments as calibrate takes them. A month is played with the share of the one before.
+    trial: shelves on which the months are played, each with the share of the one before; None
+    where no cart is lost. share: that of the month before. Other arguments as play_months takes
+    them.
     """
-    selling = location.selling
-    if selling.share_bought_if_low == 1:  # no cart is lost
+    if trial is None:
         return np.ones(len(months))
-    shares = [(1 + selling.share_bought_if_low) / 2]
-    shelves, _ = burn_in(location, CALIBRATION, shares[0], demand[0], opening_level)
+    shares = [share]
     for n in range(len(months)):
         month = slice(n, n + 1)
         of_month = months[month], shares[-1:], demand[month], level[month]
-        _, empty, low = play_months(location, shelves, *of_month, launches)
-        failures = failure_shares(*long_run_chances(target_rate, location.schedule, empty))
-        shares.append(selling.share_bought(failures @ low.mean(axis=0)))
+        _, empty, low = play_months(location, trial, *of_month, launches)
+        chances = long_run_chances(target_rate, location.schedule, empty.mean(axis=0))
+        shares.append(location.selling.share_bought(failure_shares(*chances) @ low.mean(axis=0)))
     return np.array(shares[1:])
 
 
-def calibrate(location, target_rate, months, share_bought, demand, opening_level, level, launches):
-    """Outages that are expected to meet the target, before the first day and in each month.
+def first_calibration(location, target_rate, sample):
+    """Calibration of the first month, and what holds before the first day.
 
-    Those of a month, had they always held, meet it in the months in which they empty shelves. The
-    first months have the same; those before the first day make these months meet it on average.
-    months, share_bought: (M,); demand, level: (M, P) of a sample; opening_level: (P,); launches:
-    Launches of it.
-    Returns (MOST_FAILURES + 1,) shares of positions by failed orders before the first day, and
-    M - MONTHS_TO_EMPTY pairs of chances (see Schedule).
+    Outages of the first months are the same: had they always held, they would meet the target in
+    all but the first. Those before the first day make all of them meet it on average.
+    sample: Positions. Returns the Calibration, (MOST_FAILURES + 1,) shares of positions by failed
+    orders before the first day, and share_bought of the first month.
     """
-    schedule = location.schedule
-    shelves, _ = burn_in(location, CALIBRATION, share_bought[0], demand[0], opening_level)
-    days, empty, _ = play_months(location, shelves, months, share_bought, demand, level, launches)
-    month = np.searchsorted([month_days(month)[1] for month in months], days, side="right")
-    first_months = MONTHS_TO_EMPTY + 1
-    chances = []
-    for n in range(len(months) - MONTHS_TO_EMPTY):
-        before = 0 if n < first_months else n
-        is_emptied = (month > before) & (month <= before + MONTHS_TO_EMPTY)
-        chances.append(long_run_chances(target_rate, schedule, empty[is_emptied]))
-    is_first = month < first_months
-    rates = rate_by_opening(location, days[is_first], empty[is_first], *chances[0])
-    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c) @ rates)
-    return failure_shares(*schedule.outage_chances(strength)), chances
+    schedule, if_low = location.schedule, location.selling.share_bought_if_low
+    months, to_play = sample.months[:FIRST_MONTHS], sample.to_play(0, FIRST_MONTHS)
+    share, trial = (1 + if_low) / 2, None
+    opening = sample.planned[0], sample.opening_level
+    if if_low < 1:
+        trial, _ = burn_in(location, CALIBRATION, share, *opening)
+    shares = shares_bought(location, target_rate, trial, share, months, *to_play)
+    shelves, _ = burn_in(location, CALIBRATION, shares[0], *opening)
+    days, empty, _ = play_months(location, shelves, months, shares, *to_play)
+    is_emptied = days >= month_days(months[1])[0]
+    chances = long_run_chances(target_rate, schedule, empty[is_emptied].mean(axis=0))
+    rates = rate_by_opening(location, days, empty, *chances)
+    before = failure_shares(*long_run_chances(target_rate, schedule, rates))
+    empty_days = empty[days >= month_days(months[-1])[0]].sum(axis=0)
+    return calibration_of(chances, shares, empty_days, shelves, trial), before, shares[0]
+
+
+def next_calibration(location, target_rate, before, sample, n):
+    """Calibration of the n-th of the months of the sample; before: that of the month before.
+
+    Its outages, had they always held, meet the target in the MONTHS_TO_EMPTY months in which they
+    empty shelves. The last of these is played.
+    """
+    schedule, selling = location.schedule, location.selling
+    shelves = ShelvesByFailures.unpack(selling, before.shelves)
+    trial = None if before.trial is None else ShelvesByFailures.unpack(selling, before.trial)
+    emptied = sample.months[n + 1 : n + 1 + MONTHS_TO_EMPTY]
+    month, to_play = emptied[-1:], sample.to_play(n + MONTHS_TO_EMPTY, n + 1 + MONTHS_TO_EMPTY)
+    shares = shares_bought(location, target_rate, trial, before.share_bought, month, *to_play)
+    _, empty, _ = play_months(location, shelves, month, shares, *to_play)
+    empty_days, chances = empty.sum(axis=0), before.chances
+    first_month = date_keys(location.first_day) // 100
+    if months_between(first_month, sample.months[n]) >= FIRST_MONTHS:
+        days = month_days(emptied[-1])[1] - month_days(emptied[0])[0]
+        rates = (before.empty_days + empty_days) / days
+        chances = long_run_chances(target_rate, schedule, rates)
+    return calibration_of(chances, shares, empty_days, shelves, trial)
+
+
+def calibration_of(chances, shares, empty_days, shelves, trial):
+    """Calibration with the last of the shares, and with these shelves."""
+    packed = None if trial is None else trial.packed()
+    return Calibration(chances, float(shares[-1]), empty_days, shelves.packed(), packed)
+
+
+def arrow_lists(lengths, values):
+    """An Arrow list for each of the lengths, of so many of the values in turn."""
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values))
+
+
+def failed_orders(location, month, chances, failing, ranged_from):
+    """Days of the month of failed orders, an Arrow list for each product, and failing after it.
+
+    chances: see Schedule; failing: (P,), the last order before failed; ranged_from: (P,) days,
+    before which nothing but the launch delivery is ordered.
+    """
+    start, stay = chances
+    first, stop = month_days(month)
+    failed = np.zeros((len(failing), stop - first), dtype=bool)
+    for day in range(max(first, location.first_day), stop):
+        if location.days_from_review(day) == location.schedule.review_period_days:
+            ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
+            failing = draws < np.where(failing, stay, start)
+            failed[:, day - first] = failing & (ranged_from <= day)
+    failed_on = np.nonzero(failed)[1]
+    return arrow_lists(failed.sum(axis=1), failed_on + 1), failing
+
+
+def positions_from(table, location):
+    """Positions from rows of int_demand_plan: see plan_location."""
+    product_key, launch_day, month_key, planned, stocking = (
+        np.asarray(table[name].combine_chunks())
+        for name in (
+            *("product_key", "launch_day", "month_key"),
+            *("planned_daily_demand", "stocking_daily_demand"),
+        )
+    )
+    months = np.unique(month_key)
+    planned, stocking = (values.reshape(len(months), -1) for values in (planned, stocking))
+    product_key, launch_day = (values[: planned.shape[1]] for values in (product_key, launch_day))
+    level = order_up_to_levels(stocking, location.schedule.cover_days)
+    opening_level = levels_for(stocking[0] * location.schedule.cover_days)
+
+    ranged_from = location.ranged_from(launch_day)
+    ordered_on = ranged_from - location.schedule.lead_time_days
+    month_starts = [month_days(month)[0] for month in months]
+    ordered_in = np.maximum(np.searchsorted(month_starts, ordered_on, side="right") - 1, 0)
+    level[np.arange(len(level))[:, None] < ordered_in] = 0
+    is_launch = launch_day >= location.first_day
+    opening_level[is_launch] = 0
+    launches = Launches(
+        day=np.where(is_launch, np.maximum(ranged_from, location.first_day), 0),
+        # 0 for what is ordered after the last of these levels.
+        units=level[np.minimum(ordered_in, len(level) - 1), np.arange(len(product_key))],
+    )
+    return Positions(product_key, months, ranged_from, planned, level, opening_level, launches)
+
+
+def opening_of(location, positions, shares, share_bought, start, stay):
+    """Stock on the eve of the first day with launch deliveries: see opening_stock."""
+    planned, level = positions.planned[0], positions.opening_level
+    available, in_transit, failing = opening_stock(
+        location, share_bought, planned, level, shares, start, stay
+    )
+    ranged_from, units = positions.ranged_from, positions.launches.units
+    ordered_on = ranged_from - location.schedule.lead_time_days
+    is_there = (positions.launches.day > 0) & (ranged_from < location.first_day)
+    is_due = (ordered_on < location.first_day) & (ranged_from >= location.first_day)
+    return available + units * is_there, in_transit + units * is_due, failing
+
+
+def carried(rows):
+    """Calibration of a month and (P,) whether the last order failed, from its CARRIED columns."""
+    of_location = rows.select(["outage_chances", "share_bought", "empty_days"]).slice(0, 1)
+    chances, share_bought, empty_days = of_location.to_pylist()[0].values()
+    numbers = np.asarray(rows["sample_shelves"].combine_chunks().flatten())
+    numbers = numbers.reshape(SAMPLE_SIZE, -1, SHELF_NUMBERS).transpose(1, 2, 0)
+    shelves, trial = (*numbers, None)[:2]
+    calibration = Calibration(tuple(chances), share_bought, np.array(empty_days), shelves, trial)
+    return calibration, np.asarray(rows["is_failing"].combine_chunks())
+
+
+def plan_location(table, location, target_rate):
+    """Plan of one location: table of OUTPUT_SCHEMA from its rows of int_demand_plan (Arrow table).
+
+    The rows come by month and product, every product in every month. The last MONTHS_AHEAD months
+    only serve to look ahead. If there are CARRIED columns, the first month has been planned before:
+    its rows have them from that plan, and it is not planned again.
+    """
+    positions = positions_from(table, location)
+    size = len(positions.product_key)
+    indexes = sample_of(location, size)
+    sample, counts = positions.take(indexes), np.bincount(indexes, minlength=size)
+    plans, opening, is_carried = [], [pa.nulls(size)] * 2, set(CARRIED) <= set(table.column_names)
+    if is_carried:
+        calibration, failing = carried(table.slice(0, size))
+    else:
+        calibration, *before = first_calibration(location, target_rate, sample)
+        *opening, failing = opening_of(location, positions, *before, *calibration.chances)
+    for n in range(int(is_carried), len(positions.months) - MONTHS_AHEAD):
+        if n > 0:
+            calibration = next_calibration(location, target_rate, calibration, sample, n)
+            opening = [pa.nulls(size)] * 2
+        failed, failing = failed_orders(
+            location, positions.months[n], calibration.chances, failing, positions.ranged_from
+        )
+        orders = *opening, failed, failing
+        plans.append(plan_month(location, positions, n, orders, calibration, counts))
+    return pa.concat_tables(plans)
+
+
+def plan_month(location, positions, n, orders, calibration, counts):
+    """Table of OUTPUT_SCHEMA of the n-th month, by product.
+
+    orders: units available and in transit on the eve of the first day, NULL after the first month,
+    and what failed_orders returns, each of P values; counts: (P,), how often each product is in the
+    calibration's sample.
+    """
+    schedule, planned, size = location.schedule, positions.planned[n], len(counts)
+    available, in_transit, failed, failing = orders
+    parts = [part for part in (calibration.shelves, calibration.trial) if part is not None]
+    values = {
+        "location_key": np.full(size, location.location_key),
+        "product_key": positions.product_key,
+        "month_key": np.full(size, positions.months[n]),
+        "ranged_from_date_key": date_keys(positions.ranged_from),
+        "planned_daily_demand": planned,
+        "order_up_to_level": positions.level[n],
+        "reorder_point": np.ceil(planned * (schedule.review_period_days + schedule.lead_time_days)),
+        "reorder_quantity": np.ceil(planned * schedule.review_period_days),
+        "opening_available": available,
+        "opening_in_transit": in_transit,
+        "failed_order_days": failed,
+        "is_failing": failing,
+        "outage_chances": arrow_lists([2] * size, np.tile(calibration.chances, size)),
+        "share_bought": np.full(size, calibration.share_bought),
+        "empty_days": arrow_lists(
+            [MOST_FAILURES + 1] * size, np.tile(calibration.empty_days, size)
+        ),
+        "sample_shelves": arrow_lists(
+            counts * len(parts) * SHELF_NUMBERS, np.vstack(parts).T.ravel()
+        ),
+    }
+    arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
+    return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
 def failed_order_days(location, months, chances, failing, ranged_from):
@@ -552,82 +800,6 @@ def failed_order_days(location, months, chances, failing, ranged_from):
         offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
         failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(failed_on + 1, pa.int32())))
     return pa.concat_arrays(failed_days)
-
-
-def plan_location(table, location, target_rate):
-    """Plan of one location: table of OUTPUT_SCHEMA from its rows of int_demand_plan (Arrow table).
-
-    The rows come by month and product, every product in every month. The last MONTHS_AHEAD months
-    only serve to look ahead.
-    """
-    columns = {name: np.asarray(table[name].combine_chunks()) for name in table.column_names}
-    all_months = np.unique(columns["month_key"])
-    products = columns["product_key"].reshape(len(all_months), -1)[0]
-    stocking, planned = (
-        columns[name].reshape(len(all_months), len(products))
-        for name in ("stocking_daily_demand", "planned_daily_demand")
-    )
-    cover_days, first_day = location.schedule.cover_days, location.first_day
-    level = order_up_to_levels(stocking, cover_days)
-    opening_level = levels_for(stocking[0] * cover_days)
-
-    launch_day = columns["launch_day"][: len(products)]
-    ranged_from = location.ranged_from(launch_day)
-    ordered_on = ranged_from - location.schedule.lead_time_days
-    month_starts = [month_days(month)[0] for month in all_months[: len(level)]]
-    ordered_in = np.maximum(np.searchsorted(month_starts, ordered_on, side="right") - 1, 0)
-    level[np.arange(len(level))[:, None] < ordered_in] = 0
-    is_launch = launch_day >= first_day
-    opening_level[is_launch] = 0
-    launches = Launches(
-        day=np.where(is_launch, np.maximum(ranged_from, first_day), 0),
-        units=level[ordered_in, np.arange(len(products))],
-    )
-
-    *sample, day, units = sample_of(
-        location, planned[:-2], opening_level, level, launches.day, launches.units
-    )
-    sample = *sample, Launches(day, units)
-    share_bought = shares_bought(location, target_rate, all_months[:-2], *sample)
-    shares, chances = calibrate(location, target_rate, all_months[:-2], share_bought, *sample)
-    available, in_transit, failing = opening_stock(
-        location, share_bought[0], planned[0], opening_level, shares, *chances[0]
-    )
-    is_there = is_launch & (ranged_from < first_day)
-    is_due = (ordered_on < first_day) & (ranged_from >= first_day)
-    opening = available + launches.units * is_there, in_transit + launches.units * is_due
-    months = all_months[:-MONTHS_AHEAD]
-    failed = failed_order_days(location, months, chances, failing, ranged_from)
-    count = len(months)
-    return plan_table(
-        location, months, products, ranged_from, planned[:count], level[:count], opening, failed
-    )
-
-
-def plan_table(location, months, products, ranged_from, planned, level, opening, failed):
-    """Table of OUTPUT_SCHEMA, by month and product.
-
-    ranged_from: (P,) days; planned, level: (M, P); opening: units available and in transit, each
-    (P,); failed: Arrow lists of M x P elements.
-    """
-    schedule = location.schedule
-    exposure = schedule.review_period_days + schedule.lead_time_days
-    is_later = np.repeat(np.arange(len(months)) > 0, len(products))
-    available, in_transit = (np.tile(units, len(months)) for units in opening)
-    values = {
-        "location_key": np.full(len(is_later), location.location_key),
-        "product_key": np.tile(products, len(months)),
-        "month_key": np.repeat(months, len(products)),
-        "ranged_from_date_key": np.tile(date_keys(ranged_from), len(months)),
-        "planned_daily_demand": planned.ravel(),
-        "order_up_to_level": level.ravel(),
-        "reorder_point": np.ceil(planned * exposure).ravel(),
-        "reorder_quantity": np.ceil(planned * schedule.review_period_days).ravel(),
-        "opening_available": pa.array(available, mask=is_later),
-        "opening_in_transit": pa.array(in_transit, mask=is_later),
-    }
-    arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
-    return pa.Table.from_arrays([*arrays, failed], schema=OUTPUT_SCHEMA)
 
 
 def split_stream(batches, group_of, table_of):
@@ -732,6 +904,7 @@ def spark_ddl(schema):
         pa.string(): "string",
         pa.date32(): "date",
         pa.list_(pa.int32()): "array<int>",
+        pa.list_(pa.float64()): "array<double>",
     }
     return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
@@ -767,10 +940,47 @@ def locations_from(frames, sellings, seed):
     }
 
 
-def model(dbt, session):
-    """One row per product, location and month (OUTPUT_SCHEMA)."""
+def traffic_from(traffic, promotion_days, product_count):
+    """int_traffic_plan as a pandas frame with promotion_uplift, see sellings_from."""
+    from pyspark.sql import functions as F
+
+    # A sum of whole ten thousandths: a sum of doubles depends on the order that the engine takes.
+    extra = F.sum(F.expr("cast(round((demand_uplift - 1) * 10000) as bigint)"))
+    promotions = promotion_days.groupBy("channel_group", "date_key")
+    promotions = promotions.agg(extra.alias("extra_ten_thousandths")).toPandas()
+    traffic = traffic.toPandas().merge(promotions, "left", on=["channel_group", "date_key"])
+    uplift = 1 + traffic["extra_ten_thousandths"].fillna(0) / 10000 / product_count
+    return traffic.assign(promotion_uplift=uplift)
+
+
+def stream_of(demand, products, planned):
+    """Rows of int_demand_plan with what plan_location looks at, in the order of plan_stream.
+
+    planned: rows of this model for the first of the months, if it has been planned; else None.
+    """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
+
+    key = ["location_key", "product_key", "month_key"]
+    launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")
+    rows = demand.select(*key, "planned_daily_demand", "stocking_daily_demand")
+    rows = rows.join(products.select("product_key", launch_day), "product_key")
+    if planned is not None:
+        rows = rows.join(planned.select(*key, *CARRIED), key, "left")
+    group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
+    return rows.withColumn("stream_position", F.row_number().over(group))
+
+
+def model(dbt, session):
+    """One row per product, location and month (OUTPUT_SCHEMA)."""
+    (world,) = dbt.ref("int_simulated_days").collect()
+    planned, months = None, "true"
+    if dbt.is_incremental and world.closed_date:
+        if f"{world.closed_date:%Y%m}" == f"{world.last_date:%Y%m}":
+            return session.createDataFrame([], spark_ddl(OUTPUT_SCHEMA))
+        last_planned = f"month_key = {world.closed_date:%Y%m}"
+        planned = session.table(str(dbt.this)).filter(last_planned)
+        months = f"month_key >= {world.closed_date:%Y%m}"
 
     config = {
         "return_rate": float(dbt.config.get("return_rate")),
@@ -783,19 +993,12 @@ def model(dbt, session):
     }
     seed = int(dbt.config.get("random_seed"))
     target_rate = float(dbt.config.get("target_stockout_rate"))
-    # A sum of whole ten thousandths: a sum of doubles depends on the order that the engine takes.
-    extra = F.sum(F.expr("cast(round((demand_uplift - 1) * 10000) as bigint)"))
-    promotions = dbt.ref("int_promotion_days").groupBy("channel_group", "date_key")
-    promotions = promotions.agg(extra.alias("extra_ten_thousandths")).toPandas()
-    traffic = dbt.ref("int_traffic_plan").toPandas()
-    traffic = traffic.merge(promotions, "left", on=["channel_group", "date_key"])
     products = dbt.ref("gold_product_dim")
-    product_count = products.count()
-    traffic["promotion_uplift"] = (
-        1 + traffic["extra_ten_thousandths"].fillna(0) / 10000 / product_count
+    promotion_days = dbt.ref("int_promotion_days").filter(
+        months.replace("month_key", "date_key div 100")
     )
+    traffic = dbt.ref("int_traffic_plan").filter(months)
     calendar = dbt.ref("int_supply_calendar")
-    first_date = calendar.agg({"calendar_date": "min"}).collect()[0][0]
     tables = {
         "basket_sizes": dbt.ref("basket_sizes"),
         "return_lags": dbt.ref("return_lags"),
@@ -806,22 +1009,16 @@ def model(dbt, session):
         "int_location_demand": dbt.ref("int_location_demand").select(
             "location_key", "channel_group"
         ),
-        "int_supply_calendar": calendar.filter(calendar.calendar_date == first_date).select(
+        "int_supply_calendar": calendar.filter(calendar.calendar_date == world.first_date).select(
             "location_key", "calendar_date", "days_since_review"
         ),
     }
     frames = {name: table.toPandas() for name, table in tables.items()}
+    traffic = traffic_from(traffic, promotion_days, products.count())
     locations = locations_from(frames, sellings_from(frames, traffic, config), seed)
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
-    columns = ("location_key", "product_key", "month_key")
-    launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")
-    demand = dbt.ref("int_demand_plan").select(
-        *columns, "planned_daily_demand", "stocking_daily_demand"
-    )
-    demand = demand.join(products.select("product_key", launch_day), "product_key")
-    stream = demand.withColumn("stream_position", F.row_number().over(group))
+    stream = stream_of(dbt.ref("int_demand_plan").filter(months), products, planned)
     return stream.mapInArrow(
         lambda batches: plan_stream(batches, locations, target_rate), spark_ddl(OUTPUT_SCHEMA)
     )

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 FIRST_DAY = int(np.datetime64("2025-10-03").astype(int))
@@ -26,7 +26,7 @@ CARRIED_FIELDS = (
 )
 # The simulated months and the four after them.
 MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
-SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0]
+SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0, 1.1, 1.0, 0.6, 0.9, 1.4]
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +176,22 @@ def test_strength_for_a_target_out_of_reach_is_an_end(replenishment, store, rate
 def test_orders_fail_by_the_chances_of_their_month(replenishment, store):
     """Reviews are on the 12th and 26th of October and the 9th and 23rd of November."""
     ranged_from = np.array([0, FIRST_DAY + 9, FIRST_DAY + 10])
-    always = [(1.0, 1.0)] * 2
-    days = replenishment.failed_order_days(store, MONTHS[:2], always, np.ones(3, bool), ranged_from)
-    assert days.to_pylist() == [[12, 26], [12, 26], [26], [9, 23], [9, 23], [9, 23]]
+
+    def failed(month, chances, failing, ranged_from):
+        failing = np.array(failing)
+        days, after = replenishment.failed_orders(store, month, chances, failing, ranged_from)
+        return days.to_pylist(), after.tolist()
+
+    always, all_fail = (1.0, 1.0), [True] * 3
+    assert failed(202510, always, all_fail, ranged_from) == ([[12, 26], [12, 26], [26]], all_fail)
+    assert failed(202511, always, all_fail, ranged_from) == ([[9, 23]] * 3, all_fail)
+    # What is not ranged yet has no orders that fail, but its supplier may be out.
+    later = np.full(3, FIRST_DAY + 99)
+    assert failed(202511, always, [False] * 3, later) == ([[]] * 3, all_fail)
     # First outages go on and none begins, then each ends and begins at once.
-    in_turn = [(0.0, 1.0), (1.0, 0.0)]
-    failing = np.array([True, False])
-    days = replenishment.failed_order_days(store, MONTHS[:2], in_turn, failing, np.zeros(2))
-    assert days.to_pylist() == [[12, 26], [], [23], [9]]
+    ranged_from, failing = np.zeros(2), [True, False]
+    assert failed(202510, (0.0, 1.0), failing, ranged_from) == ([[12, 26], []], failing)
+    assert failed(202511, (1.0, 0.0), failing, ranged_from) == ([[23], [9]], failing)
 
 
 def test_stock_is_low_below_the_threshold(replenishment, warehouse):
@@ -274,54 +282,91 @@ def test_weeks_of_the_calibration_start_on_monday(replenishment, store, monkeypa
     assert asked == [list(range(FIRST_DAY - 4, month_end, 7))]
 
 
+def sample_of_months(replenishment, months, demand=1.0):
+    """Positions of one product, with the demand times 1, 2, ... in the months."""
+    count = np.arange(1, len(months) + 1)[:, None]
+    launches = replenishment.Launches(day=np.zeros(1, int), units=np.zeros(1))
+    return replenishment.Positions(
+        product_key=np.ones(1, int),
+        months=np.array(months),
+        ranged_from=np.zeros(1, int),
+        planned=demand * count,
+        level=9 * demand * count,
+        opening_level=np.array([7]),
+        launches=launches,
+    )
+
+
 def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     replenishment, store, monkeypatch
 ):
     """In the two months after it; those of the first three months in the second and third."""
-    months = np.array(MONTHS)
-    days = np.arange(FIRST_DAY, replenishment.month_days(MONTHS[-1])[1])
-    month = np.searchsorted([replenishment.month_days(key)[1] for key in MONTHS], days, "right")
     failures = np.arange(replenishment.MOST_FAILURES + 1)
-    # Shelves are emptied earlier from month to month.
-    empty = 1 - np.exp(-failures * (1 + month[:, None]) / 20)
-    before = []
-    monkeypatch.setattr(replenishment, "burn_in", lambda *given: (before.append(given[2:]), None))
-    monkeypatch.setattr(replenishment, "play_months", lambda *_: (days, empty, None))
-    share, demand = np.linspace(0.3, 0.9, 7), list(range(7))
-    shares, chances = replenishment.calibrate(
-        store, 0.2, months, share, demand, "level", None, None
-    )
-    assert before == [(0.3, 0, "level")]
-    emptied = [(1, 2), (1, 2), (1, 2), (4, 5), (5, 6)]
-    expected = [
-        replenishment.long_run_chances(0.2, store.schedule, empty[np.isin(month, which)])
-        for which in emptied
+    shelves = replenishment.ShelvesByFailures(store.selling, np.array([9]))
+    for _ in range(replenishment.MOST_FAILURES + 1):
+        shelves.review(np.array([9]))
+    before, played = [], []
+
+    def empty_of(month):
+        first, stop = replenishment.month_days(month)
+        days = np.arange(max(first, FIRST_DAY), stop)
+        # Shelves are emptied earlier from month to month.
+        empty = 1 - np.exp(-failures * (1 + MONTHS.index(month)) / 20)
+        return days, np.tile(empty, (len(days), 1))
+
+    def play(location, shelves, months, share_bought, demand, level, launches):
+        played.append((months.tolist(), demand[:, 0].tolist(), level[:, 0].tolist()))
+        days, empty = (np.concatenate(of) for of in zip(*map(empty_of, months), strict=True))
+        return days, empty, None
+
+    def start(*given):
+        before.append(given[2:])
+        return shelves, None
+
+    monkeypatch.setattr(replenishment, "burn_in", start)
+    monkeypatch.setattr(replenishment, "play_months", play)
+    sample = sample_of_months(replenishment, MONTHS)
+    first, shares, share_bought = replenishment.first_calibration(store, 0.2, sample)
+    assert before == [(1.0, 1, 7)]
+    found = [first]
+    for n in range(1, 5):
+        found.append(replenishment.next_calibration(store, 0.2, found[-1], sample, n))
+    assert played[0] == (MONTHS[:3], [1, 2, 3], [9, 18, 27])
+    assert played[1:] == [([MONTHS[n]], [n + 1], [9 * n + 9]) for n in (3, 4, 5, 6)]
+
+    def emptied(*months):
+        return np.concatenate([empty_of(MONTHS[n])[1] for n in months]).mean(axis=0)
+
+    chances = [
+        replenishment.long_run_chances(0.2, store.schedule, emptied(*months))
+        for months in [(1, 2), (1, 2), (1, 2), (4, 5), (5, 6)]
     ]
-    assert np.array(chances) == pytest.approx(np.array(expected))
+    assert np.array([month.chances for month in found]) == pytest.approx(np.array(chances))
     assert len(set(chances)) == 3
     # Before the first day: so many that the first three months meet it on average.
-    is_first = month < 3
-    rates = replenishment.rate_by_opening(store, days[is_first], empty[is_first], *chances[0])
+    days, empty, _ = play(None, None, sample.months[:3], None, *[np.ones((3, 1))] * 2, None)
+    rates = replenishment.rate_by_opening(store, days, empty, *chances[0])
     assert shares @ rates == pytest.approx(0.2, abs=1e-3)
+    assert share_bought == 1
 
 
 def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, monkeypatch):
-    """A month is played with the share of the one before, the first with the middle."""
+    """A month is played with the share of the one before."""
     failures = np.arange(replenishment.MOST_FAILURES + 1)
     played = []
 
     def play(location, shelves, months, share, demand, level, launches):
-        played.append((*months, *share, *demand[:, 0], *level[:, 0]))
+        played.append((shelves, *months, *share, *demand[:, 0], *level[:, 0]))
         empty = np.tile(1 - np.exp(-failures / 10), (3, 1))
         return None, empty, np.minimum(empty * len(played) * [[1], [0], [2]], 1)
 
-    before = []
-    monkeypatch.setattr(replenishment, "burn_in", lambda *given: (before.append(given[2:]), None))
     monkeypatch.setattr(replenishment, "play_months", play)
     months, demand = np.array(MONTHS[:3]), np.array([[1.0], [2.0], [3.0]])
-    shares = replenishment.shares_bought(warehouse, 0.2, months, demand, "level", 9 * demand, None)
+    shares = replenishment.shares_bought(
+        warehouse, 0.2, "trial", 0.85, months, demand, 9 * demand, None
+    )
     empty = 1 - np.exp(-failures / 10)
-    chances = replenishment.long_run_chances(0.2, warehouse.schedule, np.tile(empty, (3, 1)))
+    chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
     of_failures = replenishment.failure_shares(*chances)
     expected = [
         warehouse.selling.share_bought(
@@ -330,12 +375,34 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
         for n in (1, 2, 3)
     ]
     assert shares == pytest.approx(expected, abs=1e-4)
-    first = (1 + warehouse.selling.share_bought_if_low) / 2
-    assert before == [(first, 1, "level")]
     assert played == [
-        (month, share, units, 9 * units)
-        for month, share, units in zip(MONTHS, (first, *shares[:-1]), (1.0, 2.0, 3.0), strict=False)
+        ("trial", month, share, units, 9 * units)
+        for month, share, units in zip(MONTHS, (0.85, *shares[:-1]), (1.0, 2.0, 3.0), strict=False)
     ]
+
+
+def test_first_month_is_tried_with_the_middle_share(replenishment, warehouse, monkeypatch):
+    """And calibrated with the share that is found; the trial goes on apart."""
+    started, tried = [], []
+    burn_in, shares_bought = replenishment.burn_in, replenishment.shares_bought
+
+    def start(*given):
+        started.append((given[2], *given[3], *given[4]))
+        return burn_in(*given)
+
+    def share(location, target_rate, trial, share, months, *others):
+        tried.append((share, *months))
+        return shares_bought(location, target_rate, trial, share, months, *others)
+
+    monkeypatch.setattr(replenishment, "burn_in", start)
+    monkeypatch.setattr(replenishment, "shares_bought", share)
+    sample = sample_of_months(replenishment, MONTHS, 0.5)
+    first, _, share_bought = replenishment.first_calibration(warehouse, 0.2, sample)
+    replenishment.next_calibration(warehouse, 0.2, first, sample, 1)
+    middle = (1 + warehouse.selling.share_bought_if_low) / 2
+    assert started == [(middle, 0.5, 7), (share_bought, 0.5, 7)]
+    assert tried == [(middle, *MONTHS[:3]), (first.share_bought, MONTHS[3])]
+    assert len({middle, share_bought, first.share_bought}) == 3
 
 
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
@@ -418,10 +485,12 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
         monkeypatch.setattr(replenishment, name, recorded)
 
     shares = replenishment.failure_shares(0.2, 0.7)
-    chances = [(0.2 + n / 100, 0.7) for n in range(3)]
-    record("shares_bought", np.linspace(0.9, 0.5, 5))
-    record("calibrate", (shares, chances))
+    calibration = replenishment.Calibration(
+        (0.2, 0.7), 0.8, np.zeros(13), np.zeros((replenishment.SHELF_NUMBERS, 1000)), None
+    )
+    record("first_calibration", (calibration, shares, 0.9))
     record("opening_stock", (np.arange(5.0), np.arange(5.0), np.zeros(5, bool)))
+    record("next_calibration", calibration)
     demand = make_demand(launch_days=[-1, 0])
     rows = replenishment.plan_location(demand, warehouse, 0.3).to_pandas()
     _, share, planned, level, *outages = given["opening_stock"]
@@ -430,21 +499,20 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
     stocking = demand["stocking_daily_demand"].to_numpy()[:5]
     # No product is ordered again that is launched on the first day.
     assert level.tolist() == [*(np.ceil(stocking * 45) + 1)[:4].tolist(), 0]
-    assert outages == [shares, *chances[0]]
+    assert outages == [shares, *calibration.chances]
     opening = rows["opening_available"] + rows["opening_in_transit"]
     assert opening[:4].tolist() == [0, 2, 4, 6]
     assert opening[4] == 8 + rows["order_up_to_level"][4]
     # Of two months ahead only the demand is known.
-    for name, target_rate, months in (
-        ("shares_bought", *given["shares_bought"][1:3]),
-        ("calibrate", *given["calibrate"][1:3]),
-    ):
-        assert (target_rate, months.tolist()) == (0.3, MONTHS[:5])
-        *_, of_demand, of_opening, of_level, launches = given[name]
-        assert of_demand.shape == of_level.shape == (5, replenishment.SAMPLE_SIZE)
-        assert set(of_demand[0]) == set(planned)
-        assert set(of_opening) == set(level)
-        assert set(launches.day) == {0, FIRST_DAY}
+    _, target_rate, sample = given["first_calibration"]
+    assert target_rate == 0.3
+    assert given["next_calibration"] == (warehouse, 0.3, calibration, sample, 2)
+    assert sample.months.tolist() == MONTHS
+    assert sample.planned.shape == (7, replenishment.SAMPLE_SIZE)
+    assert sample.level.shape == (5, replenishment.SAMPLE_SIZE)
+    assert set(sample.planned[0]) == set(planned)
+    assert set(sample.opening_level) == set(level)
+    assert set(sample.launches.day) == {0, FIRST_DAY}
 
 
 def test_reorder_point_covers_review_and_lead_time(replenishment, store):
@@ -578,6 +646,58 @@ def test_longer_window_only_adds_months(replenishment, request, kind):
     assert set(shorter["month_key"]) == {202510, 202511}
     same = longer[longer["month_key"] <= 202511].reset_index(drop=True)
     assert same.astype(str).equals(shorter.astype(str))
+
+
+def go_on(replenishment, demand, plans, location):
+    """Plan of the months of the demand that come after those of plans."""
+    last = plans["month_key"][-1]
+    planned = plans.filter(pc.equal(plans["month_key"], last))
+    rows = demand.filter(pc.greater_equal(demand["month_key"], last))
+    for name in replenishment.CARRIED:
+        later = pa.nulls(len(rows) - len(planned), planned.schema.field(name).type)
+        rows = rows.append_column(name, pa.chunked_array([*planned[name].chunks, later]))
+    return replenishment.plan_location(rows, location, 0.2)
+
+
+@settings(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_months_planned_one_after_the_other_are_those_planned_at_once(
+    replenishment, store, slow_warehouse, monkeypatch, data
+):
+    """Whatever the calendar, launches and withdrawals, and however many months come at once."""
+    monkeypatch.setattr(replenishment, "SAMPLE_SIZE", data.draw(st.sampled_from([7, 40])))
+    kind = data.draw(st.sampled_from([store, slow_warehouse]))
+    period = data.draw(st.sampled_from([5, 14, 35, 60]))
+    schedule = replace(
+        kind.schedule, review_period_days=period, lead_time_days=data.draw(st.integers(1, period))
+    )
+    location = replace(
+        kind,
+        location_key=data.draw(st.integers(1, 99)),
+        schedule=schedule,
+        days_since_review=data.draw(st.integers(0, period - 1)),
+    )
+    months = [*MONTHS, 202605, 202606, 202607, 202608, 202609]
+    demand = make_demand(
+        months=months,
+        products=12,
+        level=data.draw(st.sampled_from([0.2, 1, 20])),
+        share_withdrawn=0.03,
+        launch_days=data.draw(st.lists(st.integers(-20, 360), max_size=8)),
+    )
+    at_once = replenishment.plan_location(demand, location, 0.2)
+
+    def window(count):
+        return demand.filter(pc.less_equal(demand["month_key"], months[count + 3]))
+
+    ends = data.draw(st.sets(st.integers(1, 7), max_size=7))
+    first, *others = [*sorted(ends), 8]
+    plans = replenishment.plan_location(window(first), location, 0.2)
+    for count in others:
+        plans = pa.concat_tables([plans, go_on(replenishment, window(count), plans, location)])
+    assert plans.equals(at_once)
 
 
 def test_seed_and_location_change_the_plan(replenishment, store):
