@@ -168,6 +168,13 @@
 {%- endmacro %}
 
 
+{# True when a date lies in the part of the calendar that the new days bring. #}
+{% macro is_new_in_calendar(date) -%}
+    {%- set first_new_day = first_new_calendar_day() -%}
+    {{ date ~ " >= " ~ first_new_day if is_appending() else "true" }}
+{%- endmacro %}
+
+
 {# The last Sunday up to a date. #}
 {% macro last_sunday(date) %}
     {% do return(date - modules.datetime.timedelta(days=date.isoweekday() % 7)) %}

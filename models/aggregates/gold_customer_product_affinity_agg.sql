@@ -142,8 +142,9 @@ measured as (
     select
         pairs.*,
         cast(
-            datediff({{ last_simulated_sunday() }}, {{ date_of_key('pairs.last_contact_date_key') }})
-            as int
+            datediff(
+                {{ last_simulated_sunday() }}, {{ date_of_key('pairs.last_contact_date_key') }}
+            ) as int
         ) as days_since_last_interaction,
         greatest(
             1,

@@ -66,9 +66,7 @@ rows_of_calendar as (
     where
         start_date <= {{ last_calendar_day() }}
         and end_date >= {{ first_calendar_day() }}
-        {%- if is_appending() %}
-        and start_date >= {{ first_new_calendar_day() }}
-        {%- endif %}
+        and {{ is_new_in_calendar('start_date') }}
 
     union all
 
@@ -85,7 +83,7 @@ rows_of_calendar as (
         cast(null as date) as start_date,
         cast(null as date) as end_date,
         cast(0 as double) as product_share
-    where {{ 'false' if is_appending() else 'true' }}
+    where {{ not is_appending() }}
 
 ),
 

@@ -92,16 +92,21 @@ days as (
         date_key,
         sum(count(*)) over (
             order by date_key rows between unbounded preceding and current row
-        )
-        - count(*)
-        {%- if is_appending() %}
-        + (
-            select coalesce(max(abandonment_id), 0) from {{ this }}
-            where not {{ is_new('date_key', days_back=7) }}
-        )
-        {%- endif %} as earlier_abandonments
+        ) - count(*) as earlier_in_contents
     from contents
     group by date_key
+
+),
+
+numbered_before as (
+
+    {% if is_appending() %}
+        select coalesce(max(abandonment_id), 0) as last_number
+        from {{ this }}
+        where not {{ is_new('date_key', days_back=7) }}
+    {% else %}
+        select 0 as last_number
+    {% endif %}
 
 ),
 
@@ -112,12 +117,14 @@ numbered as (
         contents.cart_number,
         contents.lowest_opening_available,
         cast(pmod(-contents.value_and_product, 10000000) as int) as product_key,
-        days.earlier_abandonments
+        numbered_before.last_number
+        + days.earlier_in_contents
         + row_number() over (
             partition by contents.date_key order by contents.cart_number
         ) as abandonment_number
     from days
     inner join contents on days.date_key = contents.date_key
+    cross join numbered_before
 
 ),
 
