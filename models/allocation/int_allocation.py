@@ -7,6 +7,9 @@ stream sorted by month, so memory does not grow with the horizon: first the mont
 plan, then its stock adjustments, then its cart lines. The state is carried from day to day; each
 finished month is emitted as flat rows of four kinds (see RECORDS).
 
+When days are appended, only these are played: the state at the end of the last closed day is read
+back from this table and its inputs and comes first in the stream (see State).
+
 P is the number of positions (location x product) of a batch and L the number of its cart lines on a
 day. Ids of lines begin with the day, and the lines of a cart follow each other. Quantities are
 units (int64 arrays while playing, INT when emitted); days are counted from 1970-01-01.
@@ -24,10 +27,35 @@ import pyarrow.compute as pc
 POSITIONS_IN_BATCH = 12_000
 EPOCH = np.datetime64("1970-01-01", "D")
 
-# Kinds of rows in the input stream of a batch and month, in the order in which they arrive. A
-# column takes space in every row, so only lines, which are nearly all, have columns of their own.
-PLAN, ADJUSTMENT, CART_LINE = 0, 1, 2
+# A cart that comes back does so within a week: a rule of int_cart_lines.
+LONGEST_RECOVERY_LAG = 7
 
+# Kinds of rows in the input stream of a batch, in the order in which they arrive: those of the
+# state, which only appended days have, then month by month the others. A column takes space in
+# every row, so only lines, which are nearly all, have columns of their own.
+STOCK, OPENING_ORDER, DUE_ORDER, DUE_RETURN, DUE_WRITE_OFF, WAITING_LINE = range(6)
+PLAN, ADJUSTMENT, CART_LINE = range(6, 9)
+
+STOCK_FIELDS = {
+    "product_key": np.int32,
+    "quantity_available": np.int32,
+    "quantity_damaged": np.int32,
+    "quantity_in_transit": np.int32,
+    "stockout_duration_days": np.int32,
+    "last_receipt_day": np.int32,
+}
+OPENING_FIELDS = {
+    "product_key": np.int32,
+    "ranged_from_date_key": np.int32,
+    "opening_in_transit": np.int32,
+}
+# What the day date_key brought about, to come true lag_days later.
+DUE_FIELDS = {
+    "product_key": np.int32,
+    "date_key": np.int32,
+    "lag_days": np.int32,
+    "quantity": np.int32,
+}
 PLAN_FIELDS = {
     "product_key": np.int32,
     "ranged_from_date_key": np.int32,
@@ -67,6 +95,16 @@ LINE_FIELDS = {
     "price_cents": np.int32,
     "discount_cents": np.int32,
     "device_number": np.int32,
+}
+# What the rows of each kind but lines hold in one column, packed.
+PACKED_FIELDS = {
+    STOCK: STOCK_FIELDS,
+    OPENING_ORDER: OPENING_FIELDS,
+    DUE_ORDER: DUE_FIELDS,
+    DUE_RETURN: DUE_FIELDS,
+    DUE_WRITE_OFF: DUE_FIELDS,
+    PLAN: PLAN_FIELDS,
+    ADJUSTMENT: ADJUSTMENT_FIELDS,
 }
 # What a day needs of its lines; the others wait for the end of the month.
 PLAYED_FIELDS = (
@@ -222,6 +260,16 @@ class Calendar:
         first, last = self.first_day, self.first_day + self.is_review.shape[1]
         return np.arange(max(start, first), min(end, last))
 
+    def rows_of(self, rows):
+        """(N,) indexes here of the locations of (N,) location_key."""
+        return np.searchsorted(self.location_key, rows["location_key"])
+
+    def first_receipt_days(self):
+        """(S,) numbers of the first receipt days; of the day after the last where there is none."""
+        no_receipt = ~self.is_receipt.any(axis=1)
+        first = np.where(no_receipt, self.is_receipt.shape[1], np.argmax(self.is_receipt, axis=1))
+        return self.first_day + first
+
 
 def day_numbers(date_keys):
     """Day numbers since 1970-01-01 of YYYYMMDD integers (any shape)."""
@@ -316,49 +364,117 @@ class Agenda:
         return parts and [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 
+@dataclass(frozen=True)
+class State:
+    """What a day leaves to the next one.
+
+    What is in transit or damaged is what is due, and what is reserved leaves before anybody asks.
+    day: its number, the eve of the first day at the start. stock: dict of arrays of the positions
+    ranged on that day, in their order: location_key, product_key, quantity_available,
+    stockout_duration_days, last_receipt_day (-1: none). orders, returns, write_offs: dicts of
+    arrays of what is due later: location_key, product_key, day (of the order, sale or damage),
+    due_day, quantity. waiting_lines: Arrow table of lines of carts that come back later, as
+    Simulator.play_month has those of a month; None without any.
+    """
+
+    day: int
+    stock: dict
+    orders: dict
+    returns: dict
+    write_offs: dict
+    waiting_lines: pa.Table | None
+
+
+def opening_state(plan, calendar):
+    """State on the eve of the first day; plan: that of the first month (see Simulator)."""
+    is_ranged = day_numbers(plan["ranged_from_date_key"]) < calendar.first_day
+    stock = {name: plan[name][is_ranged] for name in ("location_key", "product_key")}
+    stock["quantity_available"] = plan["opening_available"][is_ranged]
+    stock["stockout_duration_days"] = np.zeros(is_ranged.sum(), np.int64)
+    stock["last_receipt_day"] = np.full(is_ranged.sum(), -1)
+    orders = opening_orders(plan, calendar, calendar.first_day - 1)
+    nothing = {name: values[:0] for name, values in orders.items()}
+    return State(calendar.first_day - 1, stock, orders, nothing, nothing, None)
+
+
+def opening_orders(rows, calendar, after):
+    """What was ordered before the first day and is due after a day (see State).
+
+    rows: dict of arrays, location_key and OPENING_FIELDS. Its day is the first calendar receipt
+    day, for a launch delivery that of the launch.
+    """
+    location = calendar.rows_of(rows)
+    ranged_from = day_numbers(rows["ranged_from_date_key"])
+    is_launch = ranged_from >= calendar.first_day
+    due = np.where(is_launch, ranged_from, calendar.first_receipt_days()[location])
+    ordered_on = due - calendar.lead_time_days[location]
+    return due_rows(rows, ordered_on, due, rows["opening_in_transit"], after)
+
+
+def due_rows(rows, day, due_day, quantity, after):
+    """What is due after a day (see State); rows: (N,) location_key and product_key; others (N,)."""
+    day, due_day, quantity = (np.asarray(values, np.int64) for values in (day, due_day, quantity))
+    columns = {name: rows[name] for name in ("location_key", "product_key")}
+    columns |= {"day": day, "due_day": due_day, "quantity": quantity}
+    is_due = (due_day > after) & (quantity > 0)
+    return {name: values[is_due] for name, values in columns.items()}
+
+
 class Simulator:
-    """The stock of some locations from their first simulated day on; see play_day for the order.
+    """The stock of some locations from the day after a State on; see play_day for the order.
 
     A position is a location and a product; P of them, sorted by location and product.
     """
 
-    def __init__(self, plan, calendar, rules):
-        """plan: dict of the first month's arrays: location_key and PLAN_FIELDS, by position.
+    def __init__(self, plan, calendar, rules, state):
+        """plan: dict of a month's arrays: location_key and PLAN_FIELDS, by position.
 
-        calendar: Calendar of these locations, and of others perhaps.
+        calendar: Calendar of these locations, and of others perhaps. Raises ValueError if the state
+        is not whole.
         """
-        self.rules, self.calendar = rules, calendar
+        self.rules, self.calendar, self.day = rules, calendar, state.day
         self.plan, self.position_key = plan, position_keys(plan)
         # The row of each position in the calendar.
-        self.location = np.searchsorted(calendar.location_key, plan["location_key"])
+        self.location = calendar.rows_of(plan)
         self.ranged_from = day_numbers(plan["ranged_from_date_key"])
         size = len(self.location)
-        self.available = plan["opening_available"].astype(np.int64)
+        self.available: np.ndarray = np.zeros(size, np.int64)
         self.reserved = np.zeros(size, np.int64)
         self.damaged = np.zeros(size, np.int64)
-        self.in_transit = plan["opening_in_transit"].astype(np.int64)
+        self.in_transit = np.zeros(size, np.int64)
         self.stockout_days: np.ndarray = np.zeros(size, np.int64)
         self.last_receipt = np.full(size, -1, np.int64)
         self.due_orders, self.due_returns = Agenda(), Agenda()
         self.due_write_offs, self.due_recoveries = Agenda(), Agenda()
-        # What was ordered before the first day is due on the first calendar receipt day, if there
-        # is one; a launch delivery on its own day.
-        first_receipt = np.argmax(calendar.is_receipt, axis=1)[self.location]
-        is_launch = self.ranged_from >= calendar.first_day
-        is_due = is_launch | calendar.is_receipt[self.location, first_receipt]
-        ordered = np.flatnonzero((self.in_transit > 0) & is_due)
-        due = np.where(is_launch, self.ranged_from, calendar.first_day + first_receipt)[ordered]
-        ordered_on = due - calendar.lead_time_days[self.location[ordered]]
-        self.due_orders.add(due, ordered, self.in_transit[ordered], ordered_on)
         # Lines of carts that come back in a later month.
         self.waiting_lines = None
+        self.begin(state)
+
+    def begin(self, state):
+        """Take over from a State; a position without stock has its launch delivery to come."""
+        position = np.flatnonzero(self.ranged_from <= state.day)
+        if not np.array_equal(position_keys(state.stock), self.position_key[position]):
+            raise ValueError(f"no stock, or more than one, of positions ranged on day {state.day}")
+        self.available[position] = state.stock["quantity_available"]
+        self.stockout_days[position] = state.stock["stockout_duration_days"]
+        self.last_receipt[position] = state.stock["last_receipt_day"]
+        for agenda, rows, names in (
+            (self.due_orders, state.orders, ("quantity", "day")),
+            (self.due_returns, state.returns, ("quantity",)),
+            (self.due_write_offs, state.write_offs, ("quantity", "day")),
+        ):
+            agenda.add(rows["due_day"], self.positions(rows), *(rows[name] for name in names))
+        np.add.at(self.in_transit, self.positions(state.orders), state.orders["quantity"])
+        np.add.at(self.damaged, self.positions(state.write_offs), state.write_offs["quantity"])
+        if state.waiting_lines is not None:
+            self.wait_for(state.waiting_lines)
 
     def positions(self, rows):
         """(N,) indexes of the positions of (N,) location_key and product_key."""
         return np.searchsorted(self.position_key, position_keys(rows))
 
     def play_month(self, month_key, plan, adjustments, lines):
-        """Play the simulated days of a month and return it (see Month).
+        """Play the days of a month that are left and return it (see Month).
 
         plan, adjustments: dicts of arrays, adjustments sorted by date_key; plan["order_fails"]: (P,
         32) booleans, by day of the month: the supplier fails that day's order. lines: Arrow table
@@ -370,6 +486,7 @@ class Simulator:
         if self.waiting_lines is not None:
             lines = pa.concat_tables([self.waiting_lines, lines]).combine_chunks()
         days = self.calendar.days_of_month(month_key)
+        days = days[days > self.day]
         self.month = Month(days, plan, lines, self.ranged_from)
         self.lines = played_lines(lines)
         self.lines["position"] = self.positions(self.lines)
@@ -383,7 +500,9 @@ class Simulator:
             self.play_day(
                 day, lines_of_day, {name: rows[adjusted] for name, rows in adjustments.items()}
             )
-        self.keep_waiting_lines(lines)
+        self.day = int(days[-1])
+        due = [rows for parts in self.due_recoveries.parts.values() for (rows,) in parts]
+        self.wait_for(lines.take(np.sort(np.concatenate([np.zeros(0, np.int64), *due]))))
         return self.month
 
     def play_day(self, day, rows, adjustments):
@@ -562,14 +681,11 @@ class Simulator:
         due = day + calendar.lead_time_days[self.location[position]]
         self.due_orders.add(due, position, accepted, np.full(len(due), day))
 
-    def keep_waiting_lines(self, lines):
-        """Take lines of carts that come back later out of this month; they head the next one's."""
-        later, self.due_recoveries = self.due_recoveries, Agenda()
-        due = {day: np.concatenate(later.take(day)) for day in sorted(later.parts)}
-        rows = np.sort(np.concatenate([np.zeros(0, np.int64), *due.values()]))
-        self.waiting_lines = lines.take(rows)
-        for day, waiting in due.items():
-            self.due_recoveries.add(np.full(len(waiting), day), np.searchsorted(rows, waiting))
+    def wait_for(self, lines):
+        """Keep lines of carts that come back later: they head those of the next month."""
+        back_on = day_numbers(lines["date_key"]) + np.asarray(lines["recovery_lag_days"])
+        self.waiting_lines, self.due_recoveries = lines, Agenda()
+        self.due_recoveries.add(back_on, np.arange(len(lines)))
 
 
 class Month:
@@ -750,42 +866,103 @@ def split_stream(batches, group_of, table_of):
 
 
 def split_months(batches):
-    """Arrow tables of the stream, one for each batch of locations and month."""
+    """Arrow tables of the stream, one for each batch of locations and month, or its state."""
 
     def location_batch(batch):
         return np.asarray(batch.column("location_batch")).astype(np.int64)
 
     def number(batch):
-        return location_batch(batch) * 1_000_000 + np.asarray(batch.column("date_key")) // 100
+        is_state = np.asarray(batch.column("stream_kind")) < PLAN
+        month = np.where(is_state, 0, np.asarray(batch.column("date_key")) // 100)
+        return location_batch(batch) * 1_000_000 + month
 
     return split_stream(batches, location_batch, number)
 
 
-def simulate(batches, calendar, rules):
+def by_kind(table):
+    """Dict of the rows of each kind of a table of the stream (see split_months)."""
+    kind = np.asarray(table["stream_kind"].combine_chunks())
+    cuts = np.searchsorted(kind, np.arange(CART_LINE + 2)).tolist()
+    return {
+        kind: table.slice(cuts[kind], cuts[kind + 1] - cuts[kind]) for kind in range(len(cuts) - 1)
+    }
+
+
+def lines_of(rows):
+    """Arrow table of lines from their rows of the stream."""
+    return rows.select(["location_key", *LINE_FIELDS])
+
+
+def state_from_rows(rows, calendar, day):
+    """State at the end of a day from its rows of the stream by kind (see by_kind).
+
+    Raises ValueError if something that is due was not read.
+    """
+
+    def due_later(kind):
+        due = unpacked(rows[kind], DUE_FIELDS)
+        began, lag = day_numbers(due["date_key"]), due["lag_days"]
+        if kind == DUE_ORDER:
+            lag = calendar.lead_time_days[calendar.rows_of(due)]
+        return due_rows(due, began, began + lag, due["quantity"], day)
+
+    opening_rows = unpacked(rows[OPENING_ORDER], OPENING_FIELDS)
+    state = State(
+        day=day,
+        stock=unpacked(rows[STOCK], STOCK_FIELDS),
+        orders=concat([opening_orders(opening_rows, calendar, day), due_later(DUE_ORDER)]),
+        returns=due_later(DUE_RETURN),
+        write_offs=due_later(DUE_WRITE_OFF),
+        waiting_lines=lines_of(rows[WAITING_LINE]),
+    )
+    # The day's orders are placed after its stock is taken.
+    placed_before = state.orders["day"] < day
+    earlier_orders = {name: values[placed_before] for name, values in state.orders.items()}
+    check_due(state.stock, "quantity_in_transit", earlier_orders)
+    check_due(state.stock, "quantity_damaged", state.write_offs)
+    return state
+
+
+def check_due(stock, name, due):
+    """Raise ValueError if the units of a column of State.stock are not those due (see State)."""
+    keys = position_keys(stock)
+    is_ranged = np.isin(position_keys(due), keys)
+    position = np.searchsorted(keys, position_keys(due)[is_ranged])
+    units = np.bincount(position, weights=due["quantity"][is_ranged], minlength=len(keys))
+    if not np.array_equal(units, stock[name]):
+        raise ValueError(f"{name} is not the sum of what is due later")
+
+
+def simulate(batches, calendar, rules, closed_day=None):
     """Arrow record batches of the input stream -> record batches of OUTPUT_SCHEMA.
 
-    calendar: Calendar of all locations. The rows of a batch of locations must come in the order of
-    stream_position: by month, stream_kind, and position, date or line (see model). They leave by
-    batch of locations and month, and in a month by kind.
+    calendar: Calendar of all locations. closed_day: the day whose state the stream begins with;
+    None where the first day is played. The rows of a batch of locations must come in the order of
+    stream_position: the state, then by month, stream_kind, and position, date or line (see model).
+    They leave by batch of locations and month, and in a month by kind.
     """
-    simulator, playing = None, None
+    simulator, playing, state_rows = None, None, {}
     for table in split_months(batches):
-        location_batch = table["location_batch"][0].as_py()
-        month_key = table["date_key"][0].as_py() // 100
-        kind = np.asarray(table["stream_kind"].combine_chunks())
-        cuts = np.searchsorted(kind, [ADJUSTMENT, CART_LINE])
-        plan_rows = table.slice(0, cuts[0]).combine_chunks()
+        location_batch, rows = table["location_batch"][0].as_py(), by_kind(table)
+        if location_batch != playing:
+            simulator, playing, state_rows = None, location_batch, rows
+        if table["stream_kind"][0].as_py() < PLAN:
+            continue  # the state
+        plan_rows = rows[PLAN].combine_chunks()
         plan = unpacked(plan_rows, PLAN_FIELDS)
         failed_days = pc.list_slice(plan_rows["packed"], len(PLAN_FIELDS))
         plan["order_fails"] = failed_order_matrix(failed_days)
-        if simulator is None or location_batch != playing:
-            simulator = Simulator(plan, calendar, rules)
-            playing = location_batch
+        if simulator is None:
+            if closed_day is None:
+                state = opening_state(plan, calendar)
+            else:
+                state = state_from_rows(state_rows, calendar, closed_day)
+            simulator = Simulator(plan, calendar, rules, state)
         month = simulator.play_month(
-            month_key,
+            table["date_key"][0].as_py() // 100,
             plan,
-            unpacked(table.slice(cuts[0], cuts[1] - cuts[0]), ADJUSTMENT_FIELDS),
-            table.slice(cuts[1]).select(["location_key", *LINE_FIELDS]),
+            unpacked(rows[ADJUSTMENT], ADJUSTMENT_FIELDS),
+            lines_of(rows[CART_LINE]),
         )
         for record_kind, columns in month.records().items():
             yield from record_batches(record_kind, columns)
@@ -830,16 +1007,95 @@ def stream_columns(kind, packed_fields, date_key, order):
     packed = f"array({', '.join(f'cast({name} as double)' for name in packed_fields)})"
     if kind == PLAN:
         packed = f"concat({packed}, cast(failed_order_days as array<double>))"
+    is_line = kind in (WAITING_LINE, CART_LINE)
     columns = {"stream_kind": str(kind), "location_key": "location_key"}
-    columns["packed"] = "cast(null as array<double>)" if kind == CART_LINE else packed
+    columns["packed"] = "cast(null as array<double>)" if is_line else packed
     for name, spark_type in line_columns.items():
-        columns[name] = f"cast({name if kind == CART_LINE else 'null'} as {spark_type})"
+        columns[name] = f"cast({name if is_line else 'null'} as {spark_type})"
     return columns | {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}
+
+
+# What sorts the rows of a kind that has no day or line of its own.
+POSITION = "location_key * 4294967296 + product_key"
+
+
+def state_sources(tables, calendar, closed_day, longest_wait):
+    """Sources of the stream that tell the state at the end of a day (see State and model).
+
+    tables: DataFrames: allocation (this model's own), plan, adjustments and lines. longest_wait:
+    the most days until what was sold is back on the shelf or what was damaged is gone. What is due
+    began so few days ago that nothing else is read: the cost does not grow with the history.
+    """
+    began = "make_date(date_key div 10000, date_key div 100 % 100, date_key % 100)"
+
+    def recent(days):
+        """SQL: whether date_key is one of the last so many days."""
+        return f"date_key between {date_keys(closed_day - days + 1)} and {date_keys(closed_day)}"
+
+    def is_due(lag):
+        """SQL: whether what began on date_key is due after the closed day, lag (SQL) days later."""
+        return f"datediff({began}, date '1970-01-01') + {lag} > {closed_day}"
+
+    def of_kind(record_kind, days):
+        return tables["allocation"].filter(f"record_kind = '{record_kind}' and {recent(days)}")
+
+    grain = ["location_key", "product_key", "date_key"]
+    received = "coalesce(datediff(last_receipt_date, date '1970-01-01'), -1) as last_receipt_day"
+    stock = of_kind(STOCK_DAY, 1).selectExpr("*", received)
+    # What was ordered before the first day has come, once every location has had a receipt day.
+    is_early = bool((calendar.first_receipt_days() > closed_day).any())
+    opening = tables["plan"].filter(
+        f"month_key = {date_keys(calendar.first_day) // 100} and opening_in_transit > 0"
+        f" and (ranged_from_date_key > {date_keys(closed_day)} or {is_early})"
+    )
+    events = of_kind(STOCK_EVENT, calendar.lead_time_days.max())
+    orders = events.filter("event_type = 'order'").selectExpr(*grain, "0 as lag_days", "quantity")
+    wait = "return_lag_days + restock_delay_days"
+    returns = of_kind(LINE_OUTCOME, longest_wait)
+    returns = returns.filter(f"quantity_allocated > 0 and {is_due(wait)}")
+    returns = returns.selectExpr(*grain, f"{wait} as lag_days", "quantity_allocated as quantity")
+    adjusted = tables["adjustments"].filter(recent(longest_wait))
+    adjusted = adjusted.filter(f"is_damage and {is_due('write_off_lag_days')}")
+    adjusted = adjusted.selectExpr(*grain, "write_off_lag_days as lag_days")
+    damaged = of_kind(STOCK_EVENT, longest_wait).filter("event_type = 'damage'")
+    write_offs = adjusted.join(damaged.select(*grain, "quantity"), grain)
+    carts = of_kind(CART_OUTCOME, LONGEST_RECOVERY_LAG).filter("is_recovery_due")
+    lines = tables["lines"].filter(recent(LONGEST_RECOVERY_LAG)).filter(is_due("recovery_lag_days"))
+    lines = lines.join(carts.select("cart_number"), "cart_number", "left_semi")
+    return [
+        (STOCK, "0", POSITION, stock),
+        (OPENING_ORDER, "0", POSITION, opening),
+        (DUE_ORDER, "0", POSITION, orders),
+        (DUE_RETURN, "0", POSITION, returns),
+        (DUE_WRITE_OFF, "0", POSITION, write_offs),
+        (WAITING_LINE, "date_key", "cart_line_id", lines),
+    ]
+
+
+def ordered_stream(sources, location_batches):
+    """DataFrame of all rows for simulate, each batch of locations in the order that it wants.
+
+    sources: for each kind of rows its number, SQL of its day and of what sorts it (see
+    stream_columns), and a DataFrame.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    parts = []
+    for kind, date_key, order, rows in sources:
+        columns = stream_columns(kind, PACKED_FIELDS.get(kind, ()), date_key, order)
+        parts.append(rows.select(*[F.expr(sql).alias(name) for name, sql in columns.items()]))
+    stream = reduce(lambda above, below: above.unionByName(below), parts)
+    # A bare sort before mapInArrow may be optimised away; the order of a window may not.
+    in_order = Window.partitionBy("location_batch").orderBy(
+        F.expr("date_key div 100"), "stream_kind", "cart_line_id"
+    )
+    stream = stream.withColumn("location_batch", F.expr(f"location_key % {location_batches}"))
+    return stream.withColumn("stream_position", F.row_number().over(in_order))
 
 
 def model(dbt, session):
     """Days, line outcomes, cart outcomes and stock events (OUTPUT_SCHEMA)."""
-    from pyspark.sql import Window
     from pyspark.sql import functions as F
 
     rules = Rules(
@@ -849,36 +1105,40 @@ def model(dbt, session):
     )
     days = dbt.ref("int_supply_calendar").toPandas()
     calendar = calendar_from_rows(days) if len(days) else None  # none with dbt build --empty
-    plan = dbt.ref("int_replenishment_plan")
-    # The maximum is taken here: docs/engine_notes.md#streams-of-rows
-    months = plan.groupBy("month_key").count().collect()
-    positions = max((month["count"] for month in months), default=0)
-    location_batches = count_batches(positions, days["location_key"].nunique())
     lines = dbt.ref("int_cart_lines").withColumns(
         {
             "price_cents": F.round(F.col("unit_price") * 100),
             "discount_cents": F.round(F.col("discount_amount") * 100),
         }
     )
+    plan, adjustments = dbt.ref("int_replenishment_plan"), dbt.ref("int_stock_adjustments")
+    return_lags, schedule = dbt.ref("return_lags"), dbt.ref("supply_schedule")
+    return_delay_days = dbt.config.get("return_delay_days")
+    closed_days = dbt.ref("int_simulated_days").filter("closed_date is not null")
+    closed_days = closed_days.selectExpr("datediff(closed_date, date '1970-01-01')").collect()
+    closed_day, sources = None, []
+    if dbt.is_incremental and closed_days:
+        closed_day = closed_days[0][0]
+        tables = {"plan": plan, "adjustments": adjustments, "lines": lines}
+        tables["allocation"] = session.table(str(dbt.this))
+        longest_lag = return_lags.agg({"lag_days": "max"}).first()[0]
+        write_off_lag = schedule.agg({"write_off_lag_days": "max"}).first()[0]
+        longest_wait = max(longest_lag + max(return_delay_days), write_off_lag)
+        sources = state_sources(tables, calendar, closed_day, longest_wait)
+        plan = plan.filter(f"month_key >= {date_keys(closed_day + 1) // 100}")
+        is_new = f"date_key > {date_keys(closed_day)}"
+        adjustments, lines = adjustments.filter(is_new), lines.filter(is_new)
     # Line ids begin with the day, so lines sort by day; other rows are sorted in the same column.
     month_start = "cast(date_key div 100 * 100 as int)"
-    position = "location_key * 4294967296 + product_key"
-    sources = (
-        (PLAN, PLAN_FIELDS, "month_key * 100", position, plan),
-        (ADJUSTMENT, ADJUSTMENT_FIELDS, month_start, "date_key", dbt.ref("int_stock_adjustments")),
-        (CART_LINE, (), "date_key", "cart_line_id", lines),
-    )
-    parts = []
-    for kind, packed_fields, date_key, order, rows in sources:
-        columns = stream_columns(kind, packed_fields, date_key, order)
-        parts.append(rows.select(*[F.expr(sql).alias(name) for name, sql in columns.items()]))
-    stream = reduce(lambda above, below: above.unionByName(below), parts)
-    # A bare sort before mapInArrow may be optimised away; the order of a window may not.
-    in_order = Window.partitionBy("location_batch").orderBy(
-        F.expr("date_key div 100"), "stream_kind", "cart_line_id"
-    )
-    stream = stream.withColumn("location_batch", F.expr(f"location_key % {location_batches}"))
-    stream = stream.withColumn("stream_position", F.row_number().over(in_order))
+    sources += [
+        (PLAN, "month_key * 100", POSITION, plan),
+        (ADJUSTMENT, month_start, "date_key", adjustments),
+        (CART_LINE, "date_key", "cart_line_id", lines),
+    ]
+    # The maximum is taken here: docs/engine_notes.md#streams-of-rows
+    months = plan.groupBy("month_key").count().collect()
+    positions = max((month["count"] for month in months), default=0)
+    stream = ordered_stream(sources, count_batches(positions, days["location_key"].nunique()))
     return stream.mapInArrow(
-        lambda batches: simulate(batches, calendar, rules), spark_ddl(OUTPUT_SCHEMA)
+        lambda batches: simulate(batches, calendar, rules, closed_day), spark_ddl(OUTPUT_SCHEMA)
     )

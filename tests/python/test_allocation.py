@@ -7,10 +7,13 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from hypothesis import given, settings
+from dbt.adapters.embedded import engines
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from naive_simulator import replay, to_date, to_key
+from pyarrow import parquet
 
 MODEL = "models/allocation/int_allocation.py"
 LOCATION = 3
@@ -85,32 +88,90 @@ def make_line(line_id, day, product=1, quantity=1, **changes):
     } | changes
 
 
-def stream(allocation, locations, location_batches=1, batch_rows=7):
-    """The sorted union that the model builds, cut into small batches.
+def state_rows(allocation, location, answers, closed):
+    """What the stream has of a location's state at the end of a day: kind, rows, what sorts them.
 
-    locations: dict of location_key -> (calendar, plan, adjustments, lines).
+    answers: of the naive simulator, which here stand for the tables that hold them.
+    """
+    _, plan, adjustments, lines = location
+    outcomes, carts, snapshots, events = answers
+    first_month = min(row["month_key"] for row in plan)
+    stock = [
+        day | {"product_key": product, "last_receipt_day": day_number(day["last_receipt_date_key"])}
+        for (product, date_key), day in snapshots.items()
+        if date_key == closed
+    ]
+    ordered = [
+        {"product_key": product, "date_key": date_key, "lag_days": 0, "quantity": quantity}
+        for product, date_key, kind, quantity, _ in events
+        if kind == "order" and date_key <= closed
+    ]
+    sold = [
+        line
+        | {"lag_days": line["return_lag_days"] + line["restock_delay_days"]}
+        | {"quantity": line["quantity_allocated"]}
+        for line in outcomes.values()
+        if line["quantity_allocated"] and line["return_lag_days"] and line["date_key"] <= closed
+    ]
+    damaged = [
+        row | {"lag_days": row["write_off_lag_days"], "quantity": quantity}
+        for row in adjustments
+        for product, date_key, kind, quantity, _ in events
+        if (product, date_key, kind) == (row["product_key"], row["date_key"], "damage")
+        and row["is_damage"]
+        and date_key <= closed
+    ]
+    waiting = [
+        line
+        for line in lines
+        if line["date_key"] <= closed
+        and carts[line["cart_number"], 1]["is_recovery_due"]
+        and to_date(line["date_key"]) + timedelta(days=line["recovery_lag_days"]) > to_date(closed)
+    ]
+    opening = [row for row in plan if row["month_key"] == first_month and row["opening_in_transit"]]
+    return (
+        (allocation.STOCK, stock, position_order),
+        (allocation.OPENING_ORDER, opening, position_order),
+        (allocation.DUE_ORDER, ordered, position_order),
+        (allocation.DUE_RETURN, sold, position_order),
+        (allocation.DUE_WRITE_OFF, damaged, position_order),
+        (allocation.WAITING_LINE, waiting, lambda row: row["cart_line_id"]),
+    )
+
+
+def day_number(date_key):
+    return (to_date(date_key) - date(1970, 1, 1)).days if date_key else -1
+
+
+def stream_table(allocation, locations, location_batches=1, closed=None, answers=None):
+    """The sorted union that the model builds.
+
+    locations: dict of location_key -> (calendar, plan, adjustments, lines). closed: the last day
+    before those to be played, whose state the answers of the naive simulator tell, by location.
     """
     rows = []
-    for location_key, (_, plan, adjustments, lines) in locations.items():
-        rows_of = (
+    for location_key, (calendar, plan, adjustments, lines) in locations.items():
+        rows_of = [
             (allocation.PLAN, plan, position_order),
             (allocation.ADJUSTMENT, adjustments, lambda row: row["date_key"]),
             (allocation.CART_LINE, lines, lambda row: row["cart_line_id"]),
-        )
+        ]
+        if closed:
+            months = {day["date_key"] // 100 for day in calendar if day["date_key"] > closed}
+            rows_of = [
+                (kind, [row for row in kind_rows if is_of(row, months, closed)], order)
+                for kind, kind_rows, order in rows_of
+            ]
+            rows_of += state_rows(
+                allocation, locations[location_key], answers[location_key], closed
+            )
         for kind, kind_rows, order in rows_of:
             for row in kind_rows:
                 row = row | {"stream_kind": kind, "location_key": location_key}
+                row["location_batch"] = location_key % location_batches
                 rows.append(row | {"cart_line_id": order(row)})
     for row in rows:
-        row["location_batch"] = row["location_key"] % location_batches
-        if row["stream_kind"] == allocation.PLAN:
-            row["date_key"] = row["month_key"] * 100
-            fields = [row[name] for name in allocation.PLAN_FIELDS]
-            row["packed"] = [None if value is None else float(value) for value in fields]
-            row["packed"] += [float(day) for day in row["failed_order_days"]]
-        elif row["stream_kind"] == allocation.ADJUSTMENT:
-            row["packed"] = [float(row[name]) for name in allocation.ADJUSTMENT_FIELDS]
-            row["date_key"] = row["date_key"] // 100 * 100
+        pack(allocation, row)
     rows.sort(
         key=lambda row: (
             row["location_batch"],
@@ -124,20 +185,39 @@ def stream(allocation, locations, location_batches=1, batch_rows=7):
         row["stream_position"] = next(positions[row["location_batch"]]) + 1
     types = {"packed": pa.list_(pa.float64()), "stream_kind": pa.int32()}
     types |= dict.fromkeys(("location_key", "location_batch", "stream_position"), pa.int32())
+    fields = {*types, "date_key", "cart_line_id"}
     types |= {name: pa.from_numpy_dtype(kind) for name, kind in allocation.LINE_FIELDS.items()}
     types |= dict.fromkeys(allocation.SMALL_FIELDS, pa.int16())
-    fields = set(types) - set(allocation.LINE_FIELDS) | {"date_key", "cart_line_id"}
-    of_line = fields | set(allocation.LINE_FIELDS)
     rows = [
-        dict.fromkeys(types)
-        | {
-            name: value
-            for name, value in row.items()
-            if name in (of_line if row["stream_kind"] == allocation.CART_LINE else fields)
-        }
+        {name: row.get(name) if row["packed"] is None or name in fields else None for name in types}
         for row in rows
     ]
-    return pa.Table.from_pylist(rows, schema=pa.schema(types)).to_batches(batch_rows)
+    return pa.Table.from_pylist(rows, schema=pa.schema(types))
+
+
+def is_of(row, months, closed):
+    """Whether a row is of the days after one, or of a month of theirs."""
+    return row["month_key"] in months if "month_key" in row else row["date_key"] > closed
+
+
+def pack(allocation, row):
+    """Give a row of the stream its packed column and the day of its month."""
+    kind, row["packed"] = row["stream_kind"], None
+    if fields := allocation.PACKED_FIELDS.get(kind):
+        values = [row[name] for name in fields]
+        row["packed"] = [None if value is None else float(value) for value in values]
+    if kind == allocation.PLAN:
+        row["date_key"] = row["month_key"] * 100
+        row["packed"] += [float(day) for day in row["failed_order_days"]]
+    elif kind == allocation.ADJUSTMENT:
+        row["date_key"] = row["date_key"] // 100 * 100
+    elif row["packed"]:
+        row["date_key"] = 0
+
+
+def stream(allocation, locations, location_batches=1, batch_rows=7, **state):
+    """Small batches of it (see stream_table)."""
+    return stream_table(allocation, locations, location_batches, **state).to_batches(batch_rows)
 
 
 def position_order(row):
@@ -153,11 +233,12 @@ def calendar_of(allocation, locations):
     return allocation.calendar_from_rows(pd.DataFrame(days))
 
 
-def play(allocation, locations, rules, location_batches=1):
-    """The model's answers by location in the naive simulator's form."""
-    batches = stream(allocation, locations, location_batches)
+def play(allocation, locations, rules, location_batches=1, closed=None, answers=None):
+    """The model's answers by location in the naive simulator's form; see stream for the others."""
+    batches = stream(allocation, locations, location_batches, closed=closed, answers=answers)
     calendar = calendar_of(allocation, locations)
-    emitted = list(allocation.simulate(iter(batches), calendar, rules))
+    closed_day = day_number(closed) if closed else None
+    emitted = list(allocation.simulate(iter(batches), calendar, rules, closed_day))
     rows = pa.Table.from_batches(emitted, schema=allocation.OUTPUT_SCHEMA).to_pylist()
     answers = {location_key: ({}, {}, {}, []) for location_key in locations}
     for row in rows:
@@ -314,6 +395,130 @@ def worlds(draw):
 @given(world=worlds())
 def test_random_worlds_agree_line_by_line(compare_locations, world):
     compare_locations(**world)
+
+
+def later(answers, closed):
+    """What of a location's answers is of days after one."""
+    *by_key, events = answers
+    snapshots = {key: day for key, day in by_key[2].items() if key[1] > closed}
+    outcomes, carts = (
+        {key: row for key, row in rows.items() if row["date_key"] > closed} for rows in by_key[:2]
+    )
+    return outcomes, carts, snapshots, sorted(event for event in events if event[1] > closed)
+
+
+def contents(simulator):
+    """What a simulator goes on with, in a form that can be compared."""
+    agendas = ("due_orders", "due_returns", "due_write_offs", "due_recoveries")
+    due = {name: due_by_day(getattr(simulator, name)) for name in agendas}
+    names = ("available", "damaged", "in_transit", "stockout_days", "last_receipt")
+    stock = {name: getattr(simulator, name).tolist() for name in names}
+    return due, stock, simulator.day, simulator.waiting_lines.to_pylist()
+
+
+def due_by_day(agenda):
+    """Sorted rows for each day, those of no units left out: they change nothing."""
+    found = defaultdict(list)
+    for day, parts in agenda.parts.items():
+        rows = [row for part in parts for row in zip(*(c.tolist() for c in part), strict=True)]
+        if rows := sorted(row for row in rows if len(row) == 1 or row[1]):
+            found[day] = rows
+    return found
+
+
+@settings(max_examples=50, deadline=None)
+@given(world=worlds(), days_closed=st.integers(1, 44))
+def test_appended_days_are_those_of_one_run(allocation, world, days_closed):
+    """Whatever the last day before them is, also in the middle of a month."""
+    locations, rules = world["locations"], allocation.Rules(world["threshold"], 0.25, 0.5)
+    calendar = next(iter(locations.values()))[0]
+    assume(days_closed < len(calendar))
+    closed = calendar[days_closed - 1]["date_key"]
+    answers = {key: replay(*location, rules) for key, location in locations.items()}
+    got = play(allocation, locations, rules, world["location_batches"], closed, answers)
+    for key, expected in answers.items():
+        assert (*got[key][:3], sorted(got[key][3])) == later(expected, closed)
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=worlds())
+def test_state_read_back_is_that_at_the_end_of_a_run(allocation, world):
+    locations, rules = world["locations"], allocation.Rules(world["threshold"], 0.25, 0.5)
+    calendar = calendar_of(allocation, locations)
+    played = []
+
+    class Recorded(allocation.Simulator):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            played.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allocation, "Simulator", Recorded)
+        list(allocation.simulate(iter(stream(allocation, locations)), calendar, rules))
+    (run,) = played
+    answers = {key: replay(*location, rules) for key, location in locations.items()}
+    closed = max(day["date_key"] for days, *_ in locations.values() for day in days)
+    rows = allocation.by_kind(stream_table(allocation, locations, closed=closed, answers=answers))
+    state = allocation.state_from_rows(rows, calendar, day_number(closed))
+    assert contents(allocation.Simulator(run.plan, calendar, rules, state)) == contents(run)
+
+
+class TablesOfSail:
+    """What a Python model gets from dbt: tables of locations, as files that the engine reads."""
+
+    def __init__(self, session, folder, rules):
+        self.session, self.folder = session, folder
+        self.this, self.is_incremental = "allocated", True
+        self.config = {
+            "low_inventory_threshold": rules.low_inventory_threshold,
+            "cart_abandonment_increase": rules.cart_abandonment_increase,
+            "cart_recovery_rate": rules.cart_recovery_rate,
+            "return_delay_days": [1, 3],
+        }
+
+    def write(self, name, table):
+        parquet.write_table(table, self.folder / f"{name}.parquet")
+
+    def ref(self, name):
+        return self.session.read.parquet(str(self.folder / f"{name}.parquet"))
+
+    def close(self, date_key, allocated):
+        """Let the days after one be those to be played, where these rows are there already."""
+        days = {"closed_date": pa.array([to_date(date_key)], pa.date32())}
+        self.write("int_simulated_days", pa.table(days))
+        self.write(self.this, allocated)
+        self.ref(self.this).createOrReplaceTempView(self.this)
+
+
+def write_inputs(allocation, tables, locations):
+    """Write the tables of locations, none of which is as in a first build."""
+    names = ("int_supply_calendar", "int_replenishment_plan", "int_stock_adjustments")
+    rows = {name: [] for name in (*names, "int_cart_lines")}
+    for location_key, location in locations.items():
+        for name, own_rows in zip(rows, location, strict=True):
+            rows[name] += [row | {"location_key": location_key} for row in own_rows]
+    for line in rows["int_cart_lines"]:
+        line["unit_price"] = line["price_cents"] / 100
+        line["discount_amount"] = line["discount_cents"] / 100
+    fields = allocation.PLAN_FIELDS | allocation.ADJUSTMENT_FIELDS | allocation.LINE_FIELDS
+    types = {name: pa.from_numpy_dtype(kind) for name, kind in fields.items()}
+    types |= {"month_key": pa.int32(), "failed_order_days": pa.list_(pa.int32())}
+    types |= dict.fromkeys(("unit_price", "discount_amount"), pa.float64())
+    days = ("is_review_day", "is_receipt_day", "is_peak_season")
+    types |= {"lead_time_days": pa.int32()} | dict.fromkeys(days, pa.bool_())
+    columns = (
+        ("date_key", "lead_time_days", *days),
+        (*allocation.PLAN_FIELDS, "month_key", "failed_order_days"),
+        tuple(allocation.ADJUSTMENT_FIELDS),
+        (*allocation.LINE_FIELDS, "unit_price", "discount_amount"),
+    )
+    for name, of_table in zip(rows, columns, strict=True):
+        schema = {"location_key": pa.int32()} | {column: types[column] for column in of_table}
+        tables.write(name, pa.Table.from_pylist(rows[name], pa.schema(schema)))
+    # The longest that are drawn.
+    tables.write("return_lags", pa.table({"lag_days": [1, 9]}))
+    tables.write("supply_schedule", pa.table({"write_off_lag_days": [6, 1]}))
+    tables.write("int_simulated_days", pa.table({"closed_date": pa.nulls(1, pa.date32())}))
 
 
 START = date(2025, 11, 27)
@@ -660,3 +865,92 @@ def test_date_keys_and_day_numbers_are_inverse(allocation):
     expected = [to_key(date(1970, 1, 1) + timedelta(days=int(day))) for day in days[::97]]
     assert keys[::97].tolist() == expected
     assert (allocation.day_numbers(keys) == days).all()
+
+
+def busy_shops(days=40):
+    """Two locations where every day leaves something of each kind to the next ones.
+
+    Returns, write-offs and recoveries come as late as they may (see write_inputs). Of the products
+    two are launched, one of them with a delivery that was ordered before the first day.
+    """
+    lost = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
+    lost |= {"recovery_draw": 0.0, "recovery_lag_days": 7}
+    returned = {"return_lag_days": 9, "restock_delay_days": 3}
+    first_ranged = {1: -10, 2: -10, 3: 20, 4: 3}
+    locations = {}
+    for key in (1, 2):
+        calendar = make_calendar(START, days, 7, 4, -key)
+        plan = make_plan(START, days, [1, 2, 3, 4], level=9, opening=0, failed=[20251209])
+        adjustments, lines = [], []
+        for row in plan:
+            product, is_first = row["product_key"], row["month_key"] == 202511
+            ranged_from = START + timedelta(days=first_ranged[product])
+            row["ranged_from_date_key"] = to_key(ranged_from)
+            row["opening_available"] = 6 * (product < 3) if is_first else None
+            row["opening_in_transit"] = 5 * (product != 3) if is_first else None
+        for n in range(days):
+            day = START + timedelta(days=n)
+            line_id = (to_key(day) * 10 + key) * 1000
+            lines += [
+                make_line(line_id, day, 1 + n % 2, **returned),
+                make_line(line_id + 1, day, 1 + n % 2, 2, **lost),
+                make_line(line_id + 2, day, 2 - n % 2, 2, **lost | {"cart_number": line_id + 1}),
+            ]
+            adjustment = {"date_key": to_key(day), "adjusted_quantity": 1, "write_off_lag_days": 6}
+            adjustments += [
+                adjustment | {"product_key": product, "is_damage": is_damage}
+                for product, is_damage in ((1, False), (1, True), (2, n % 3 == 0))
+            ]
+        locations[key] = calendar, plan, adjustments, lines
+    return locations
+
+
+@pytest.fixture(scope="module")
+def busy_tables(allocation, tmp_path_factory):
+    """Tables of the busy shops and what the model makes of them in one run."""
+    rules = allocation.Rules(0, 0.25, 0.5)
+    session = engines.start_engine("sail")
+    tables = TablesOfSail(session, tmp_path_factory.mktemp("tables"), rules)
+    write_inputs(allocation, tables, busy_shops())
+    return tables, allocation.model(tables, session).toArrow()
+
+
+# The first day; the eve of the first launch; a month's end; while a launch delivery is on its way;
+# just before New Year.
+@pytest.mark.parametrize("closed", [20251127, 20251129, 20251130, 20251214, 20251230])
+def test_days_appended_in_the_engine_are_those_of_one_run(allocation, busy_tables, closed):
+    """The state is read from the tables, in which rows after the closed day do not count."""
+    tables, whole = busy_tables
+    is_new = pc.greater(whole["date_key"], closed)
+    tables.close(closed, pa.concat_tables([whole, whole.filter(is_new)]))
+    appended = allocation.model(tables, tables.session).toArrow()
+    assert in_order(appended) == in_order(whole.filter(is_new))
+
+
+def in_order(table):
+    """Rows of a table of records, sorted."""
+    return sorted((tuple(row.values()) for row in table.to_pylist()), key=str)
+
+
+def test_a_state_that_is_not_whole_is_refused(allocation):
+    """The stock of a position is missing, or something that is on its way or damaged."""
+    locations, rules, closed = {1: busy_shops()[1]}, allocation.Rules(0, 0.25, 0.5), 20251210
+    outcomes, carts, snapshots, events = replay(*locations[1], rules)
+
+    def go_on(snapshots, events):
+        answers = {1: (outcomes, carts, snapshots, events)}
+        return play(allocation, locations, rules, closed=closed, answers=answers)
+
+    assert go_on(snapshots, events)[1][1]
+    with pytest.raises(ValueError, match="no stock"):
+        go_on({key: day for key, day in snapshots.items() if key != (2, closed)}, events)
+    for kind, name in (("order", "quantity_in_transit"), ("damage", "quantity_damaged")):
+        with pytest.raises(ValueError, match=name):
+            go_on(snapshots, [event for event in events if event[2] != kind])
+
+
+def test_a_table_that_is_not_there_gets_all_days(allocation, busy_tables, monkeypatch):
+    tables, whole = busy_tables
+    tables.close(20251214, whole)
+    monkeypatch.setattr(tables, "is_incremental", False)
+    assert in_order(allocation.model(tables, tables.session).toArrow()) == in_order(whole)
