@@ -44,6 +44,37 @@ def test_files_hold_ranges_of_what_a_model_reads_or_returns(project):
     assert ranges_of_files(project, "written_apart") == {(0, 49), (50, 99)}
 
 
+def test_files_hold_one_value_each_of_a_column_so_that_a_value_goes_with_its_file(project):
+    """By values: the days that a rolling table drops take their files along, others stay."""
+    project.write(
+        {
+            "models/days.sql": """
+                select cast(id % 3 as int) + {{ 10 if is_incremental() else 1 }} as n
+                from range(0, 90)
+                """,
+            "models/models.yml": """
+                models:
+                  - name: days
+                    config:
+                      materialized: incremental
+                      incremental_strategy: replace_where
+                      incremental_predicates: [n >= 10 or n < 2]
+                      files_by: n
+                """,
+        }
+    )
+    project.build()
+    assert ranges_of_files(project, "days") == {(1, 1), (2, 2), (3, 3)}
+    table = DeltaTable(project.folder / "warehouse/main/days")
+    kept = set(table.file_uris())
+    project.build()
+    assert ranges_of_files(project, "days") == {(n, n) for n in (2, 3, 10, 11, 12)}
+    table.update_incremental()
+    assert len(kept & set(table.file_uris())) == 2
+    assert sorted({row["n"] for row in project.rows("days")}) == [2, 3, 10, 11, 12]
+    assert len(project.rows("days")) == 60 + 90
+
+
 def test_one_range_is_the_plain_query():
     assert in_ranges("select * from main.a", "n", [], ["main.a"]) == "select * from main.a"
 

@@ -30,6 +30,9 @@ from dbt_common.exceptions import DbtRuntimeError
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+# Of a model with the config `files_by`: many, so that two of its values seldom meet in one file.
+MOST_FILES = 256
+
 
 @dataclass
 class EmbeddedConfig(SparkConfig):
@@ -37,6 +40,7 @@ class EmbeddedConfig(SparkConfig):
 
     enforce_contract: bool = False
     file_ranges: dict[str, Any] | None = None
+    files_by: str | None = None
 
 
 class EmbeddedAdapter(SparkAdapter):
@@ -192,8 +196,14 @@ class EmbeddedAdapter(SparkAdapter):
     @available.parse_none
     def build_table(self, relation: BaseRelation, sql: str, model: dict[str, Any]) -> str:
         """Replaces the table with the rows of `sql` and returns the status text."""
+        return self._replace(relation, self._rows_of(relation, sql, model), sql)
+
+    def _rows_of(self, relation: BaseRelation, sql: str, model: dict[str, Any]) -> Any:
+        """The frame of a model's rows, in as many parts as its files are to be."""
         frame = conform(self._query(sql), model, relation.render())
-        return self._replace(relation, frame, sql)
+        column = model["config"].get("files_by")
+        apart = column and self.warehouse.engine == "sail"  # Parquet files are never kept
+        return frame.repartition(MOST_FILES, column) if apart else frame
 
     def _replace(self, relation: BaseRelation, frame: Any, sql: str) -> str:
         with self.connections.exception_handler(sql), self._working(relation):
@@ -233,7 +243,7 @@ class EmbeddedAdapter(SparkAdapter):
     @available.parse_none
     def stage_query(self, relation: BaseRelation, sql: str, model: dict[str, Any]) -> None:
         """Makes the new rows of an incremental model a temporary view."""
-        frame = conform(self._query(sql), model, relation.render())
+        frame = self._rows_of(relation, sql, model)
         frame.createOrReplaceTempView(relation.identifier)
 
     @available.parse_none
