@@ -30,7 +30,6 @@ import pyarrow as pa
 OUTAGES, BURN_IN, CALIBRATION, CALIBRATION_WEEK, OUTAGE_AGE = 4, 5, 6, 7, 8
 
 MOST_FAILURES = 12  # failed orders in a row that are told apart
-SHELF_NUMBERS = 1 + 3 * (MOST_FAILURES + 2)  # of a position, see ShelvesByFailures.packed
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
 MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months after it
 FIRST_MONTHS = MONTHS_TO_EMPTY + 1  # so many months have the same outages
@@ -52,14 +51,12 @@ OUTPUT_SCHEMA = pa.schema(
         ("opening_in_transit", pa.int32()),
         ("failed_order_days", pa.list_(pa.int32())),
         ("is_failing", pa.bool_()),
-        ("outage_chances", pa.list_(pa.float64())),
-        ("share_bought", pa.float64()),
-        ("empty_days", pa.list_(pa.float64())),
-        ("sample_shelves", pa.list_(pa.float64())),
+        ("calibration", pa.list_(pa.float64())),
+        ("sample_shelves", pa.list_(pa.int32())),
     ]
 )
 # What the plan of the next month goes on from.
-CARRIED = OUTPUT_SCHEMA.names[OUTPUT_SCHEMA.get_field_index("is_failing") :]
+CARRIED = ["is_failing", "calibration", "sample_shelves"]
 
 
 @dataclass(frozen=True)
@@ -198,15 +195,24 @@ class Calibration:
 
     chances: see Schedule. The rest is of the last month played: share_bought, see leaving_units;
     empty_days: (MOST_FAILURES + 1,) days on which a position has nothing available, by failed
-    orders in a row; shelves: (SHELF_NUMBERS, S) at its end, see ShelvesByFailures.packed; trial:
-    likewise, or None, see shares_bought.
+    orders in a row; shelves: packed at its end, and so is the trial of shares_bought, if any.
     """
 
     chances: tuple
     share_bought: float
     empty_days: np.ndarray
-    shelves: np.ndarray
-    trial: np.ndarray | None
+    shelves: list
+
+    def packed(self):
+        """Its numbers, floats, and those of its shelves, from which unpack makes it again."""
+        return [*self.chances, self.share_bought, *self.empty_days], np.concatenate(self.shelves)
+
+    @classmethod
+    def unpack(cls, numbers, shelves):
+        """The Calibration that packed gave."""
+        start, stay, share_bought, *empty_days = numbers
+        shelves = list(shelves.reshape(-1, ShelvesByFailures.NUMBERS * SAMPLE_SIZE))
+        return cls((start, stay), share_bought, np.array(empty_days), shelves)
 
 
 def block_generators(seed, stream, locations, days):
@@ -328,6 +334,8 @@ class ShelvesByFailures:
     placed then is the last one that comes. Until the order arrives that row is not on the shelf.
     """
 
+    NUMBERS = 1 + 3 * (MOST_FAILURES + 2)  # of a position, packed
+
     def __init__(self, selling, level):
         """level: (P,) units to begin with."""
         self.selling = selling
@@ -386,14 +394,21 @@ class ShelvesByFailures:
         self.state[1:] = 0
 
     def packed(self):
-        """(SHELF_NUMBERS, P) floats, of which unpack makes the same shelves after some reviews."""
-        return np.vstack([self.is_ordered, *self.state])
+        """(P * NUMBERS,) integers: the shelves after some reviews, waits in whole thousandths.
+
+        Those of a position stand together: many are equal, so that files stay small.
+        """
+        stock, *waits = self.state
+        numbers = np.vstack([self.is_ordered, stock, *(1000 * units for units in waits)])
+        return np.rint(numbers).astype(np.int32).T.ravel()
 
     @classmethod
     def unpack(cls, selling, numbers):
-        """Shelves of what packed gave."""
-        shelves = cls(selling, numbers[0])
-        shelves.state = numbers[1:].reshape(3, -1, numbers.shape[1]).copy()
+        """Shelves from what packed gave."""
+        is_ordered, *state = numbers.reshape(-1, cls.NUMBERS).T
+        shelves = cls(selling, is_ordered)
+        shelves.state = np.reshape(state, (3, -1, len(is_ordered))).astype(float)
+        shelves.state[1:] /= 1000
         return shelves
 
 
@@ -617,8 +632,8 @@ def next_calibration(location, target_rate, before, sample, n):
     empty shelves. The last of these is played.
     """
     schedule, selling = location.schedule, location.selling
-    shelves = ShelvesByFailures.unpack(selling, before.shelves)
-    trial = None if before.trial is None else ShelvesByFailures.unpack(selling, before.trial)
+    unpacked = [ShelvesByFailures.unpack(selling, numbers) for numbers in before.shelves]
+    shelves, trial = (*unpacked, None)[:2]
     emptied = sample.months[n + 1 : n + 1 + MONTHS_TO_EMPTY]
     month, to_play = emptied[-1:], sample.to_play(n + MONTHS_TO_EMPTY, n + 1 + MONTHS_TO_EMPTY)
     shares = shares_bought(location, target_rate, trial, before.share_bought, month, *to_play)
@@ -634,14 +649,8 @@ def next_calibration(location, target_rate, before, sample, n):
 
 def calibration_of(chances, shares, empty_days, shelves, trial):
     """Calibration with the last of the shares, and with these shelves."""
-    packed = None if trial is None else trial.packed()
-    return Calibration(chances, float(shares[-1]), empty_days, shelves.packed(), packed)
-
-
-def arrow_lists(lengths, values):
-    """An Arrow list for each of the lengths, of so many of the values in turn."""
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(values))
+    packed = [part.packed() for part in (shelves, trial) if part is not None]
+    return Calibration(chances, float(shares[-1]), empty_days, packed)
 
 
 def failed_orders(location, month, chances, failing, ranged_from):
@@ -658,8 +667,9 @@ def failed_orders(location, month, chances, failing, ranged_from):
             ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
             failing = draws < np.where(failing, stay, start)
             failed[:, day - first] = failing & (ranged_from <= day)
-    failed_on = np.nonzero(failed)[1]
-    return arrow_lists(failed.sum(axis=1), failed_on + 1), failing
+    failed_on = pa.array(np.nonzero(failed)[1] + 1, pa.int32())
+    offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, failed_on), failing
 
 
 def positions_from(table, location):
@@ -705,31 +715,21 @@ def opening_of(location, positions, shares, share_bought, start, stay):
     return available + units * is_there, in_transit + units * is_due, failing
 
 
-def carried(rows):
-    """Calibration of a month and (P,) whether the last order failed, from its CARRIED columns."""
-    of_location = rows.select(["outage_chances", "share_bought", "empty_days"]).slice(0, 1)
-    chances, share_bought, empty_days = of_location.to_pylist()[0].values()
-    numbers = np.asarray(rows["sample_shelves"].combine_chunks().flatten())
-    numbers = numbers.reshape(SAMPLE_SIZE, -1, SHELF_NUMBERS).transpose(1, 2, 0)
-    shelves, trial = (*numbers, None)[:2]
-    calibration = Calibration(tuple(chances), share_bought, np.array(empty_days), shelves, trial)
-    return calibration, np.asarray(rows["is_failing"].combine_chunks())
-
-
 def plan_location(table, location, target_rate):
     """Plan of one location: table of OUTPUT_SCHEMA from its rows of int_demand_plan (Arrow table).
 
     The rows come by month and product, every product in every month. The last MONTHS_AHEAD months
     only serve to look ahead. If there are CARRIED columns, the first month has been planned before:
-    its rows have them from that plan, and it is not planned again.
+    its rows have what that plan carries on, NULL for false, and it is not planned again.
     """
     positions = positions_from(table, location)
     size = len(positions.product_key)
-    indexes = sample_of(location, size)
-    sample, counts = positions.take(indexes), np.bincount(indexes, minlength=size)
+    sample = positions.take(sample_of(location, size))
     plans, opening, is_carried = [], [pa.nulls(size)] * 2, set(CARRIED) <= set(table.column_names)
     if is_carried:
-        calibration, failing = carried(table.slice(0, size))
+        failing = np.asarray(table["is_failing"].slice(0, size).fill_null(False))
+        numbers, shelves = table["calibration"][0], table["sample_shelves"][0]
+        calibration = Calibration.unpack(numbers.as_py(), shelves.values.to_numpy())
     else:
         calibration, *before = first_calibration(location, target_rate, sample)
         *opening, failing = opening_of(location, positions, *before, *calibration.chances)
@@ -741,20 +741,19 @@ def plan_location(table, location, target_rate):
             location, positions.months[n], calibration.chances, failing, positions.ranged_from
         )
         orders = *opening, failed, failing
-        plans.append(plan_month(location, positions, n, orders, calibration, counts))
+        plans.append(plan_month(location, positions, n, orders, calibration))
     return pa.concat_tables(plans)
 
 
-def plan_month(location, positions, n, orders, calibration, counts):
+def plan_month(location, positions, n, orders, calibration):
     """Table of OUTPUT_SCHEMA of the n-th month, by product.
 
     orders: units available and in transit on the eve of the first day, NULL after the first month,
-    and what failed_orders returns, each of P values; counts: (P,), how often each product is in the
-    calibration's sample.
+    and what failed_orders returns, each of P values.
     """
-    schedule, planned, size = location.schedule, positions.planned[n], len(counts)
+    schedule, planned, size = location.schedule, positions.planned[n], len(positions.product_key)
     available, in_transit, failed, failing = orders
-    parts = [part for part in (calibration.shelves, calibration.trial) if part is not None]
+    (numbers, shelves), others = calibration.packed(), [None] * (size - 1)
     values = {
         "location_key": np.full(size, location.location_key),
         "product_key": positions.product_key,
@@ -768,14 +767,8 @@ def plan_month(location, positions, n, orders, calibration, counts):
         "opening_in_transit": in_transit,
         "failed_order_days": failed,
         "is_failing": failing,
-        "outage_chances": arrow_lists([2] * size, np.tile(calibration.chances, size)),
-        "share_bought": np.full(size, calibration.share_bought),
-        "empty_days": arrow_lists(
-            [MOST_FAILURES + 1] * size, np.tile(calibration.empty_days, size)
-        ),
-        "sample_shelves": arrow_lists(
-            counts * len(parts) * SHELF_NUMBERS, np.vstack(parts).T.ravel()
-        ),
+        "calibration": [numbers, *others],
+        "sample_shelves": [shelves, *others],
     }
     arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
@@ -966,6 +959,7 @@ def stream_of(demand, products, planned):
     rows = demand.select(*key, "planned_daily_demand", "stocking_daily_demand")
     rows = rows.join(products.select("product_key", launch_day), "product_key")
     if planned is not None:
+        planned = planned.filter("is_failing or calibration is not null")
         rows = rows.join(planned.select(*key, *CARRIED), key, "left")
     group = Window.partitionBy("location_key").orderBy("month_key", "product_key")
     return rows.withColumn("stream_position", F.row_number().over(group))

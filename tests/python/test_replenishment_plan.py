@@ -486,7 +486,7 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
 
     shares = replenishment.failure_shares(0.2, 0.7)
     calibration = replenishment.Calibration(
-        (0.2, 0.7), 0.8, np.zeros(13), np.zeros((replenishment.SHELF_NUMBERS, 1000)), None
+        (0.2, 0.7), 0.8, np.zeros(13), [np.zeros(43 * 1000, int)]
     )
     record("first_calibration", (calibration, shares, 0.9))
     record("opening_stock", (np.arange(5.0), np.arange(5.0), np.zeros(5, bool)))
