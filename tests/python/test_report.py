@@ -260,6 +260,8 @@ def test_preset_and_changed_variables_are_found(answers):
     assert how_built(built) == ("tiny", "")
     changed = {**built, "num_products": "70", "return_delay_days": "[2, 4]"}
     assert how_built(changed) == ("tiny", "num_products: 70, return_delay_days: [2, 4]")
+    grown = {**built, "date_range_days": "52", "end_date": "2026-01-07"}
+    assert how_built(grown) == ("tiny", "date_range_days: 52")
 
 
 def test_intervals_are_the_published_ones():
