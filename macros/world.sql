@@ -58,14 +58,23 @@
 
 {# The last row of the table world, none without one. #}
 {% macro last_closing() %}
-    {% set node = graph.nodes["model.stocktrue.world"] %}
-    {% set relation = adapter.get_relation(node.database, node.schema, node.alias) %}
+    {% set relation = built_relation("world") %}
     {% if relation is none %}
         {% do return(none) %}
     {% endif %}
     {% set query = "select * from " ~ relation ~ " order by last_closed_date desc limit 1" %}
     {% set rows = run_query(query).rows %}
     {% do return(rows[0] if rows | length else none) %}
+{% endmacro %}
+
+
+{# The table of a model of this project, where nothing refers to it; none without one. #}
+{% macro built_relation(name) %}
+    {% set node = graph.nodes.get("model.stocktrue." ~ name) %}
+    {% if not node %}
+        {% do return(none) %}
+    {% endif %}
+    {% do return(adapter.get_relation(node.database, node.schema, node.alias)) %}
 {% endmacro %}
 
 
@@ -103,7 +112,7 @@
         {% for node in graph.nodes.values() | sort(attribute="name")
                 if node.resource_type == "model" and node.name != "world"
                 and node.config.materialized in ["table", "incremental"] %}
-            {% set relation = adapter.get_relation(node.database, node.schema, node.alias) %}
+            {% set relation = built_relation(node.name) %}
             {% set version = adapter.table_version(relation) if relation else none %}
             {% if version is not none %}
                 {% do versions.update({node.name: version}) %}
@@ -124,8 +133,7 @@
         {% do return("") %}
     {% endif %}
     {% set requested = requested_days() %}
-    {% set node = graph.nodes["model.stocktrue.int_simulated_days"] %}
-    {% set relation = adapter.get_relation(node.database, node.schema, node.alias) %}
+    {% set relation = built_relation("int_simulated_days") %}
     {% set days = days_in(relation) if relation else none %}
     {% if not requested and (not days or days.closed is none) %}
         {% do return("") %}

@@ -3,12 +3,14 @@
     python build_models.py '{"parsed": ["local", {...}], "run": ["local", {...}],
                              "commands": [["run", "--threads", "8"], ...]}' options of dbt
 
+A command may begin with variables of the environment, NAME=value, which stay for later ones.
 One process and one parse, which takes longer than building tiny tables. SQL meets its variables
 when it runs, and a Python model has them in its configuration, each under its own name:
 test_vars.py sees to that.
 """
 
 import json
+import os
 import sys
 from copy import deepcopy
 
@@ -33,6 +35,9 @@ def main(request: str, *options: str) -> None:
                 if node.config.get(name) is not None:
                     node.config[name] = value
     for command in asked["commands"]:
+        while "=" in command[0]:
+            name, value = command.pop(0).split("=", 1)
+            os.environ[name] = value
         # A copy, because a run changes it.
         dbt(command, engine, variables, deepcopy(manifest))
 

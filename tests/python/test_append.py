@@ -1,0 +1,159 @@
+"""Days that are appended are those of a world that was built at once, table by table."""
+
+import json
+
+import pytest
+from deltalake import DeltaTable
+from support import (
+    ROOT,
+    SCHEMA,
+    TINY_VARS,
+    World,
+    build_tiny,
+    differing,
+    read_delta,
+    read_fingerprints,
+    run_dbt,
+    run_on_one_parse,
+)
+
+# What says how the world came about, not what is in it.
+HISTORY = ("int_simulated_days", "world")
+FINGERPRINT = ["run-operation", "fingerprint", "--args", "{intermediate: true, format: json}"]
+QUALITY = ["run", "--select", "path:models/quality"]
+# Tables to which a day only adds rows, which are there after the allocation of the day.
+FACTS = (
+    "gold_cart_fact",
+    "gold_inventory_fact",
+    "gold_inventory_movement_fact",
+    "gold_lost_sales_fact",
+    "gold_sales_daily_agg",
+    "gold_sales_fact",
+)
+
+
+def append(days: str = "", to: str = "", *command: str) -> list[str]:
+    """Return the words of a command that appends: so many days, or all up to one."""
+    words = list(command) or ["run", "--selector", "append"]
+    return [f"STOCKTRUE_APPEND_DAYS={days}", f"STOCKTRUE_APPEND_TO={to}", *words]
+
+
+def grow(world: World, target, *commands: list[str], **changes):
+    """Run dbt commands on a tiny world in one process, and return its fingerprints."""
+    run = run_on_one_parse(
+        *commands,
+        FINGERPRINT,
+        parsed=("local", TINY_VARS),
+        run=("local", TINY_VARS | changes),
+        target=target,
+        env={"STOCKTRUE_WAREHOUSE": str(world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+    )
+    assert run.returncode == 0, run.output[-6000:]
+    return content(read_fingerprints(run.output))
+
+
+def content(fingerprints):
+    """Fingerprints without the tables that tell how the world came about."""
+    return {name: each for name, each in fingerprints.items() if name not in HISTORY}
+
+
+def closings(world: World) -> list[dict]:
+    """Return the rows of the table world, oldest first."""
+    return sorted(world.table("world").to_pylist(), key=lambda row: row["last_closed_date"])
+
+
+@pytest.fixture(scope="module")
+def grown(tiny_world, tmp_path_factory):
+    """Return the first nine days, grown to the 45 of the tiny preset, and the fingerprints.
+
+    By a day, by three that began and were left half-way, across Black Friday and the end of a
+    month, by the data tests' own run, and to the end of the year.
+    """
+    folder = tmp_path_factory.mktemp("grown")
+    world, _ = build_tiny(folder, seeds_of=tiny_world, date_range_days=9)
+    half = ["run", "--select", "+gold_sales_fact,config.materialized:incremental"]
+    half += ["int_simulated_days", "tag:rebuilt_daily", "gold_customer_dim", "gold_stockout_events"]
+    fingerprints = grow(
+        world,
+        folder / "target",
+        append("1"),
+        append("3", "", *half),
+        append("1"),
+        append("", "2025-12-02", "build", "--selector", "append"),
+        append("", "2025-12-31"),
+        QUALITY,
+        date_range_days=9,
+    )
+    return world, fingerprints
+
+
+@pytest.mark.tables
+def test_days_appended_are_days_built_at_once(grown, tiny_fingerprints):
+    assert not differing(content(tiny_fingerprints), grown[1])
+
+
+@pytest.mark.tables
+def test_new_year_appended_is_built_at_once(grown, tiny_world, tmp_path):
+    """The calendar, the plan and the stock of another year; a product's first day."""
+    world, _ = grown
+    found = grow(world, tmp_path / "grown", append("", "2026-01-03"), QUALITY, date_range_days=9)
+    _, once = build_tiny(tmp_path, seeds_of=tiny_world, date_range_days=48)
+    expected = World(tmp_path / "warehouse")
+    at_once = grow(expected, tmp_path / "once", date_range_days=48)
+    assert not differing(at_once, found)
+
+
+@pytest.mark.tables
+def test_world_tells_what_is_complete(grown):
+    """Days that were left half-way are finished by the next command, whatever it asks for."""
+    days = [(str(row["last_closed_date"]), row["days_added"]) for row in closings(grown[0])][:5]
+    assert days == [
+        ("2025-11-25", 9),
+        ("2025-11-26", 1),
+        ("2025-11-29", 3),
+        ("2025-12-02", 3),
+        ("2025-12-31", 29),
+    ]
+
+
+@pytest.mark.tables
+@pytest.mark.parametrize("name", FACTS)
+def test_new_version_of_a_table_holds_the_new_rows(grown, name):
+    """A consumer who keeps the version that it has read gets what was added, and nothing else."""
+    world, _ = grown
+    before, after = (json.loads(row["table_versions"])[name] for row in closings(world)[3:5])
+    assert after == before + 1
+    folder = world.folder(name)
+    old, new = (DeltaTable(folder, version=version) for version in (before, after))
+    added = set(new.file_uris()) - set(old.file_uris())
+    assert set(old.file_uris()) <= set(new.file_uris())
+    days = sorted(set(read_delta(new)["date_key"].to_pylist()))
+    new.files = None
+    rows = [key for key in days if key > 20251202]
+    assert rows and added
+    assert max(read_delta(old)["date_key"].to_pylist()) <= 20251202
+
+
+@pytest.mark.tables
+def test_another_world_is_refused_before_anything_is_written(grown, tmp_path):
+    """Which value, was, is; and what can be done."""
+    world, _ = grown
+    versions = {name: DeltaTable(world.folder(name)).version() for name in (*HISTORY, *FACTS)}
+    run = run_dbt(
+        *("build", "--selector", "append"),
+        *("--vars", json.dumps(TINY_VARS | {"random_seed": 43, "return_rate": 0.2})),
+        project=ROOT,
+        target=tmp_path,
+        env={
+            "STOCKTRUE_WAREHOUSE": str(world.warehouse),
+            "STOCKTRUE_SCHEMA": SCHEMA,
+            "STOCKTRUE_APPEND_DAYS": "1",
+        },
+    )
+    assert run.returncode == 2
+    assert "random_seed: was 42, is 43" in run.output
+    assert "return_rate: was 0.15, is 0.2" in run.output
+    assert "build another world beside it (STOCKTRUE_SCHEMA), or build it anew" in run.output
+    assert "START sql" not in run.output
+    found = {name: DeltaTable(world.folder(name)).version() for name in versions}
+    assert found == versions
