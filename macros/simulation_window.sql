@@ -12,6 +12,12 @@
 {%- endmacro %}
 
 
+{# Number of simulated days. #}
+{% macro simulated_day_count() -%}
+    (datediff({{ last_simulated_day() }}, {{ first_simulated_day() }}) + 1)
+{%- endmacro %}
+
+
 {# The last Sunday that is simulated: what is calculated once a week knows the days up to it. #}
 {% macro last_simulated_sunday() -%}
     date_sub({{ last_simulated_day() }}, dayofweek({{ last_simulated_day() }}) - 1)

@@ -4,6 +4,7 @@
 {%- set sizes = [
     'random_seed',
     'start_date',
+    'end_date',
     'date_range_days',
     'num_customers',
     'num_products',
@@ -41,5 +42,5 @@ where
     and {{ var('num_locations') }} >= 10
     and {{ var('num_customers') }} >= 1000
     and {{ var('num_products') }} * cast({{ var('num_locations') }} as bigint)
-    * {{ var('date_range_days') }} >= full_size.position_days
+    * {{ simulated_day_count() }} >= full_size.position_days
     and {{ 'false' if moved else 'true' }}

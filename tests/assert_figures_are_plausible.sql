@@ -50,7 +50,7 @@ figures as (
         28.0D as highest,
         {{ var('target_stockout_rate') }} between 0.03 and 0.2
         and {{ var('demand_intensity') }} between 0.05 and 1
-        and {{ var('date_range_days') }} >= 28 as is_judged
+        and {{ simulated_day_count() }} >= 28 as is_judged
     from stockouts
 
     union all
@@ -61,7 +61,7 @@ figures as (
         *,
         0.5D as lowest,
         1.0D as highest,
-        {{ var('date_range_days') }} <= 730 as is_judged
+        {{ simulated_day_count() }} <= 730 as is_judged
     from customers
 
 )

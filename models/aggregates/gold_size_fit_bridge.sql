@@ -126,11 +126,15 @@ sales as (
         {{ customer_number('sales_fact.customer_key') }} as customer_number,
         sales_fact.product_key,
         fit_products.size_ladder,
-        fit_products.feedback_share,
-        sales_fact.date_key
+        fit_products.feedback_share
     from fit_products
     inner join sales_fact on fit_products.product_key = sales_fact.product_key
-    where not sales_fact.is_return
+    where
+        not sales_fact.is_return
+        and (
+            {{ is_new('sales_fact.date_key') }}
+            or sales_fact.line_item_id in (select returns.original_line_item_id from returns)
+        )
 
 ),
 
@@ -149,11 +153,8 @@ answered as (
     from sales
     left join returns on sales.line_item_id = returns.original_line_item_id
     where
-        (
-            returns.is_fit_related
-            or {{ uniform('fit_feedback', ['sales.line_number']) }} < sales.feedback_share
-        )
-        and ({{ is_new('sales.date_key') }} or returns.original_line_item_id is not null)
+        returns.is_fit_related
+        or {{ uniform('fit_feedback', ['sales.line_number']) }} < sales.feedback_share
 
 ),
 

@@ -7,6 +7,7 @@ lines as (
         quantity_allocated > 0
         -- Sales of new days, and older ones that come back on these; kept is what has no lag.
         and {{ is_new('date_key', days_back=365) }}
+        and ({{ is_new('date_key') }} or return_lag_days is not null)
         and {{
             is_new_date(
                 'date_add(' ~ date_of_key('date_key') ~ ', coalesce(return_lag_days, 0))'

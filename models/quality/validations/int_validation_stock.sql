@@ -81,7 +81,7 @@ stock_with_margin as (
         * sqrt(
             rules.target_stockout_rate
             * (1 - rules.target_stockout_rate)
-            * {{ var('date_range_days') }}
+            * {{ simulated_day_count() }}
             / nullif(stock.position_days, 0)
         ) as margin
     from stock
