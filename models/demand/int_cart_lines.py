@@ -964,6 +964,16 @@ def shape_from(config, demand_shape):
     )
 
 
+def assortment_from(products, price_tiers):
+    """Assortment from gold_product_dim and the seed price_tiers."""
+    names = products.select("product_key", "category_level_2").toPandas()
+    return Assortment(
+        product_keys=np.sort(names["product_key"].to_numpy()),
+        categories=sorted(set(names["category_level_2"])),
+        price_tiers=sorted(price_tiers.toPandas()["price_tier"]),
+    )
+
+
 def customer_versions(customer_dim):
     """Arrow table of what is needed of gold_customer_dim, sorted by customer and version."""
     return (
@@ -1020,7 +1030,7 @@ def first_new_day(world, is_incremental):
     return world.first_date
 
 
-def stream_of(plan, channel_groups, products, promotion_days):
+def stream_of_plan(plan, channel_groups, products, promotion_days):
     """Rows of int_demand_plan with what is needed of their products, in the order of tasks."""
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -1088,14 +1098,7 @@ def model(dbt, session):
     planned_units = planned_units_by_group(plan, locations)
     groups = groups_from(lambda name: seeds[name].toPandas(), traffic, shape, planned_units)
     products = dbt.ref("gold_product_dim")
-    product_names = products.select("product_key", "category_level_2").toPandas()
-    # dbt finds a ref only where nothing is taken out of its result by brackets.
-    tiers = dbt.ref("price_tiers").toPandas()
-    assortment = Assortment(
-        product_keys=np.sort(product_names["product_key"].to_numpy()),
-        categories=sorted(set(product_names["category_level_2"])),
-        price_tiers=sorted(tiers["price_tier"]),
-    )
+    assortment = assortment_from(products, dbt.ref("price_tiers"))
     segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
     customers = customers_from(
         customer_versions(dbt.ref("gold_customer_dim")), segments, assortment
@@ -1113,7 +1116,7 @@ def model(dbt, session):
             yield from lines.to_batches()
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    stream = stream_of(plan, location_demand, products, promotion_days)
+    stream = stream_of_plan(plan, location_demand, products, promotion_days)
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")
