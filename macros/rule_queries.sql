@@ -114,18 +114,28 @@ where broken_rule is not null
 
 {# The first column, which most often is the key, and those that the texts name. #}
 {% macro columns_named_in(model, texts) -%}
-{%- if not execute or model is string %}
+{%- if not execute %}
     {{- return(["*"]) }}
 {%- endif %}
 {%- set words = modules.re.findall("[a-z_0-9]+", texts | join(" ")) %}
 {%- set found = [] %}
-{%- for column in adapter.get_columns_in_relation(model) %}
+{%- for column in adapter.get_columns_in_relation(tested_table(model)) %}
     {%- if loop.first or column.name in words %}
         {%- do found.append(column.name) %}
     {%- endif %}
 {%- endfor %}
 {{- return(found) }}
 {%- endmacro %}
+
+
+{# The table of which a test looks at all rows or, as a query, at some. #}
+{% macro tested_table(rows) %}
+    {% if rows is not string %}
+        {% do return(rows) %}
+    {% endif %}
+    {% set node = graph.nodes[model.attached_node] %}
+    {% do return(api.Relation.create(node.database, node.schema, node.alias)) %}
+{% endmacro %}
 
 
 {# The combinations of the listed values, a list by column, that no row has. #}

@@ -8,10 +8,15 @@
         {% do return(none) %}
     {% endif %}
     {% set relation = ref("int_simulated_days") %}
-    {% if not execute %}
-        {% do return(none) %}
-    {% endif %}
-    {# Asked a hundred times in a command, and the same for all that comes after the model. #}
+    {% do return(days_of_command(relation) if execute else none) %}
+{% endmacro %}
+
+
+{#
+    The row of int_simulated_days, asked once in a command: it is asked for a hundred times, and the
+    same for all that comes after the model.
+#}
+{% macro days_of_command(relation) %}
     {% set key = "days of " ~ relation %}
     {% if not graph.get(key) %}
         {% do graph.update({key: days_in(relation)}) %}
@@ -63,8 +68,14 @@
 {% endmacro %}
 
 
-{# Whether a model adds to its table; a unit test of it need not say so. #}
+{#
+    Whether a model adds to its table, or a data test looks at what was added alone; a unit test of
+    a model need not say so.
+#}
 {% macro is_appending() %}
+    {% if model.resource_type == "test" %}
+        {% do return(tested_days() is not none) %}
+    {% endif %}
     {% do return(model.resource_type != "unit_test" and is_incremental()) %}
 {% endmacro %}
 
@@ -91,6 +102,17 @@
         {{ date }} > {{ date_literal(days.closed) }}
     {%- else -%}
         true
+    {%- endif -%}
+{%- endmacro %}
+
+
+{# The first of the days that is_new() is true for. #}
+{% macro first_new_day() -%}
+    {%- set days = simulated_days() -%}
+    {%- if is_appending() -%}
+        date_add({{ date_literal(days.closed) }}, 1)
+    {%- else -%}
+        {{ first_simulated_day() }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -185,9 +207,9 @@
     Which rows of a table an appended day replaces: the config `incremental_predicates`, with the
     days of the world in place of {closed_date_key} and the others below.
 #}
-{% macro replaced_rows(predicates) %}
+{% macro replaced_rows(predicates, days=none) %}
     {% set filled = [] %}
-    {% set keys = replaced_keys(simulated_days()) %}
+    {% set keys = replaced_keys(days or simulated_days()) %}
     {% for predicate in ([predicates] if predicates is string else predicates) %}
         {% set text = namespace(value=predicate) %}
         {% for name, key in keys.items() %}

@@ -8,6 +8,7 @@ select
     min(opening_available) as lowest_opening_available,
     max(opening_available) as highest_opening_available
 from {{ ref('int_line_outcomes') }}
+where {{ is_new('date_key') }}
 group by product_key, location_key, date_key
 having
     sum(quantity_allocated) > min(opening_available)

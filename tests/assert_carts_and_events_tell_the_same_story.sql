@@ -10,14 +10,19 @@ events as (
         event_type,
         product_key
     from {{ ref('gold_customer_event_fact') }}
-    where event_type in ('add_to_cart', 'remove_from_cart', 'checkout_start', 'checkout_complete')
+    where
+        event_type in ('add_to_cart', 'remove_from_cart', 'checkout_start', 'checkout_complete')
+        and {{ is_new('date_key') }}
 
 ),
 
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where is_digital and date_key >= {{ date_key(first_event_day()) }}
+    where
+        is_digital
+        and date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 
@@ -29,6 +34,7 @@ sales as (
         not is_return
         and pos_terminal_id is null
         and date_key >= {{ date_key(first_event_day()) }}
+        and {{ is_new('date_key') }}
 
 ),
 

@@ -9,14 +9,14 @@ lines as (
         cart_line_id,
         abandonment_draw
     from {{ ref('int_cart_lines') }}
-    where is_digital
+    where is_digital and {{ is_new('date_key') }}
 
 ),
 
 carts as (
 
     select * from {{ ref('gold_cart_fact') }}
-    where recovered_from_cart_id is null
+    where recovered_from_cart_id is null and {{ is_new('date_key') }}
 
 ),
 
@@ -26,6 +26,7 @@ abandonments as (
         cart_id,
         is_inventory_caused
     from {{ ref('gold_cart_abandonment_fact') }}
+    where {{ is_new('date_key') }}
 
 )
 

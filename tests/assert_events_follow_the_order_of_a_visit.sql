@@ -13,6 +13,7 @@ events as (
         event_timestamp,
         date_key
     from {{ ref('gold_customer_event_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 

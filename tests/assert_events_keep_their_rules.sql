@@ -5,6 +5,7 @@ with
 events as (
 
     select * from {{ ref('gold_customer_event_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 

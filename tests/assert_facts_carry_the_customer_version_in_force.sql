@@ -24,6 +24,7 @@ spans as (
             min(date_key) as first_date_key,
             max(date_key) as last_date_key
         from {{ ref(fact) }}
+        where {{ is_new('date_key') }}
         group by customer_key
         {% if not loop.last %}
             union all

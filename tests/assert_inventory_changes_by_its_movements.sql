@@ -9,9 +9,12 @@ dates as (
     select
         date_key,
         calendar_date,
-        pmod(xxhash64(date_key), 2147483647) as weight
+        -- The stock of the day before the new ones counts, its movements do not.
+        if({{ is_new('date_key') }}, pmod(xxhash64(date_key), 2147483647), 0) as weight
     from {{ ref('gold_date_dim') }}
-    where calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+    where
+        calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
+        and {{ is_new('date_key', days_back=1) }}
 
 ),
 
@@ -43,6 +46,7 @@ changes as (
         sum(weights.weight_of_stock * inventory.quantity_on_hand) as weighted_change
     from {{ ref('gold_inventory_fact') }} as inventory
     inner join weights on inventory.date_key = weights.date_key
+    where {{ is_new('inventory.date_key', days_back=1) }}
     group by inventory.product_key, inventory.location_key
 
 ),
@@ -55,7 +59,9 @@ opening as (
         first_day.weight * replenishment_plan.opening_available as weighted_opening
     from first_day
     cross join {{ ref('int_replenishment_plan') }} as replenishment_plan
-    where replenishment_plan.opening_available is not null
+    where
+        replenishment_plan.opening_available is not null
+        and {{ first_simulated_day() }} = {{ first_new_day() }}
 
 ),
 
@@ -68,6 +74,7 @@ movements as (
         count_if(weights.date_key is null) as movements_outside_the_window
     from {{ ref('gold_inventory_movement_fact') }} as movement_fact
     left join weights on movement_fact.date_key = weights.date_key
+    where {{ is_new('movement_fact.date_key') }}
     group by movement_fact.product_key, movement_fact.location_key
 
 )

@@ -56,8 +56,11 @@ ranged as (
 expected as (
 
     select
-        *,
-        datediff({{ last_simulated_day() }}, first_date) + 1 as day_count
+        product_key,
+        location_key,
+        greatest(first_date, {{ first_new_day() }}) as first_date,
+        datediff({{ last_simulated_day() }}, greatest(first_date, {{ first_new_day() }}))
+        + 1 as day_count
     from ranged
     where first_date <= {{ last_simulated_day() }}
 
@@ -72,6 +75,7 @@ listed as (
         max(date_key) as last_date_key,
         count(*) as day_count
     from {{ ref('gold_inventory_fact') }}
+    where {{ is_new('date_key') }}
     group by product_key, location_key
 
 )

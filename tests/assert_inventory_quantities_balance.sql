@@ -7,14 +7,17 @@ select
     product_key
 from {{ ref('gold_inventory_fact') }}
 where
-    quantity_available < 0
-    or quantity_reserved < 0
-    or quantity_damaged < 0
-    or quantity_in_transit < 0
-    or quantity_on_hand != quantity_available + quantity_reserved + quantity_damaged
-    or is_stockout != (quantity_available = 0)
-    or is_stockout != (stockout_duration_days is not null)
-    or stockout_duration_days < 1
+    {{ is_new('date_key') }}
+    and (
+        quantity_available < 0
+        or quantity_reserved < 0
+        or quantity_damaged < 0
+        or quantity_in_transit < 0
+        or quantity_on_hand != quantity_available + quantity_reserved + quantity_damaged
+        or is_stockout != (quantity_available = 0)
+        or is_stockout != (stockout_duration_days is not null)
+        or stockout_duration_days < 1
+    )
 
 union all
 
@@ -25,6 +28,7 @@ select
     date_key,
     cast(null as int) as product_key
 from {{ ref('gold_inventory_fact') }}
+where {{ is_new('date_key') }}
 group by location_key, date_key
 having
     min(next_replenishment_date) <= {{ date_of_key('date_key') }}

@@ -15,6 +15,7 @@ carts as (
         *,
         cart_id as row_id
     from {{ ref('gold_cart_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 
@@ -24,12 +25,18 @@ lost_sales as (
         *,
         cast(lost_sale_id as string) as row_id
     from {{ ref('gold_lost_sales_fact') }}
+    where {{ is_new('date_key', days_back=28) }}
 
 ),
 
+-- Of those that began earlier only the last four weeks are looked at.
 stockout_events as (
 
-    select * from {{ ref('gold_stockout_events') }}
+    select
+        *,
+        {{ is_new('stockout_start_date_key', days_back=28) }} as is_whole
+    from {{ ref('gold_stockout_events') }}
+    where {{ is_new('coalesce(stockout_end_date_key, 99991231)', days_back=28) }}
 
 ),
 
@@ -39,7 +46,7 @@ sales as (
         *,
         line_item_id as row_id
     from {{ ref('gold_sales_fact') }}
-    where not is_return
+    where not is_return and {{ is_new('date_key') }}
 
 ),
 
@@ -75,6 +82,7 @@ units as (
         cast(0 as bigint) as sale_units,
         {{ cart_weight }} * quantity_lost as lost_sale_units
     from lost_sales
+    where {{ is_new('date_key') }}
 
 ),
 
@@ -129,10 +137,15 @@ wrong_events as (
     full outer join lost_by_event on stockout_events.stockout_id = lost_by_event.stockout_id
     where
         stockout_events.stockout_id is null
-        or stockout_events.lost_sales_attempts != coalesce(lost_by_event.attempts, 0)
-        or stockout_events.lost_sales_quantity != coalesce(lost_by_event.quantity, 0)
-        or {{ cents('stockout_events.lost_sales_revenue') }}
-        != coalesce(lost_by_event.revenue_cents, 0)
+        or (
+            stockout_events.is_whole
+            and (
+                stockout_events.lost_sales_attempts != coalesce(lost_by_event.attempts, 0)
+                or stockout_events.lost_sales_quantity != coalesce(lost_by_event.quantity, 0)
+                or {{ cents('stockout_events.lost_sales_revenue') }}
+                != coalesce(lost_by_event.revenue_cents, 0)
+            )
+        )
         or stockout_events.product_key != lost_by_event.product_key
         or stockout_events.location_key != lost_by_event.location_key
         or stockout_events.stockout_start_date_key > lost_by_event.first_date_key

@@ -5,24 +5,30 @@ with
 events as (
 
     select * from {{ ref('int_stock_events') }}
+    -- No lead time is longer than 60 days.
+    where {{ is_new('date_key', days_back=60) }}
 
 ),
 
 inventory as (
 
     select * from {{ ref('gold_inventory_fact') }}
+    where {{ is_new('date_key') }}
 
 ),
 
 replenishment_plan as (
 
     select * from {{ ref('int_replenishment_plan') }}
+    -- The months that hold new days.
+    where {{ is_new('month_key * 100 + 31') }}
 
 ),
 
 supply_calendar as (
 
     select * from {{ ref('int_supply_calendar') }}
+    where {{ is_new('date_key') }}
 
 ),
 
@@ -84,7 +90,7 @@ expected_orders as (
 orders as (
 
     select * from events
-    where event_type in ('order', 'failed_order')
+    where event_type in ('order', 'failed_order') and {{ is_new('date_key') }}
 
 ),
 
@@ -136,6 +142,7 @@ wrong_receipts as (
             and receipts.date_key div 100 = launched.month_key
     where
         receipts.event_type = 'receipt'
+        and {{ is_new('receipts.date_key') }}
         and (
             -- A launch delivery comes in time, on a receipt day if there is one.
             not coalesce(

@@ -8,12 +8,15 @@ carts as (
         *,
         {{ date_of_key('date_key') }} as calendar_date
     from {{ ref('gold_cart_fact') }}
+    -- Carts come back within a week.
+    where {{ is_new('date_key', days_back=7) }}
 
 ),
 
 abandonments as (
 
     select * from {{ ref('gold_cart_abandonment_fact') }}
+    where {{ is_new('date_key', days_back=7) }}
 
 ),
 
@@ -40,14 +43,17 @@ wrong_recovery_carts as (
     left join abandoned_carts
         on recovery_carts.recovered_from_cart_id = abandoned_carts.cart_id
     where
-        abandoned_carts.cart_id is null
-        or recovery_carts.is_abandoned
-        or datediff(recovery_carts.calendar_date, abandoned_carts.calendar_date)
-        not between 1 and 7
-        or recovery_carts.time_key != abandoned_carts.time_key
-        or recovery_carts.location_key != abandoned_carts.location_key
-        or recovery_carts.items_count != abandoned_carts.items_count
-        or recovery_carts.cart_value != abandoned_carts.cart_value
+        {{ is_new('recovery_carts.date_key') }}
+        and (
+            abandoned_carts.cart_id is null
+            or recovery_carts.is_abandoned
+            or datediff(recovery_carts.calendar_date, abandoned_carts.calendar_date)
+            not between 1 and 7
+            or recovery_carts.time_key != abandoned_carts.time_key
+            or recovery_carts.location_key != abandoned_carts.location_key
+            or recovery_carts.items_count != abandoned_carts.items_count
+            or recovery_carts.cart_value != abandoned_carts.cart_value
+        )
 
 ),
 

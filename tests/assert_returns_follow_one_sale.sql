@@ -5,6 +5,8 @@ with
 sales_fact as (
 
     select * from {{ ref('gold_sales_fact') }}
+    -- What comes back comes within a year.
+    where {{ is_new('date_key', days_back=365) }}
 
 ),
 
@@ -30,7 +32,7 @@ returns as (
         on
             returned.original_line_item_id = sold.line_item_id
             and not sold.is_return
-    where returned.is_return
+    where returned.is_return and {{ is_new('returned.date_key') }}
 
 )
 

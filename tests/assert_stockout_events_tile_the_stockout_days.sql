@@ -11,6 +11,8 @@ stockout_events as (
         stockout_start_date,
         coalesce(stockout_end_date, {{ last_simulated_day() }}) as last_date
     from {{ ref('gold_stockout_events') }}
+    -- An event that ended on the day before the new ones may touch one of these.
+    where {{ is_new('coalesce(stockout_end_date_key, 99991231)', days_back=1) }}
 
 ),
 
@@ -19,8 +21,11 @@ event_days as (
     select
         product_key,
         location_key,
-        explode(sequence(stockout_start_date, last_date)) as calendar_date
+        explode(
+            sequence(greatest(stockout_start_date, {{ first_new_day() }}), last_date)
+        ) as calendar_date
     from stockout_events
+    where last_date >= {{ first_new_day() }}
 
 ),
 
@@ -31,7 +36,7 @@ stockout_days as (
         location_key,
         {{ date_of_key('date_key') }} as calendar_date
     from {{ ref('gold_inventory_fact') }}
-    where is_stockout
+    where is_stockout and {{ is_new('date_key') }}
 
 ),
 

@@ -36,7 +36,8 @@
 {%- endfor %}
 {%- set required = not_null | list %}
 {%- if nullable is not none and execute %}
-    {%- for column in adapter.get_columns_in_relation(model) if column.name not in nullable %}
+    {%- set columns = adapter.get_columns_in_relation(tested_table(model)) %}
+    {%- for column in columns if column.name not in nullable %}
         {%- do required.append(column.name) %}
     {%- endfor %}
 {%- endif %}

@@ -1,6 +1,7 @@
 {#
     Fails with the versions of a slowly changing dimension that leave a gap to the next one,
     overlap it, end before they begin, or are not marked current exactly when they are the last.
+    Where only some rows are looked at, all versions of the same entities are.
 #}
 {% test versions_tile(model, entity, effective_date, expiration_date, is_current, version) %}
 
@@ -20,7 +21,10 @@ neighbours as (
         row_number() over (
             partition by {{ entity }} order by {{ effective_date }}
         ) as expected_version
-    from {{ model }}
+    from {{ tested_table(model) }}
+    {%- if model is string %}
+    where {{ entity }} in (select {{ entity }} from {{ model }})
+    {%- endif %}
 
 )
 
