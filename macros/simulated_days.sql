@@ -179,6 +179,13 @@
 {% endmacro %}
 
 
+{# Number of simulated days that are there already: none in a full build. #}
+{% macro closed_day_count() -%}
+    {%- set days = simulated_days() -%}
+    {{ (days.closed - days.first).days + 1 if is_appending() else 0 }}
+{%- endmacro %}
+
+
 {# The first day of the calendar that is not in it yet. #}
 {% macro first_new_calendar_day() -%}
     {%- set days = simulated_days() -%}

@@ -15,6 +15,12 @@ customer_profiles as (
 
 ),
 
+segment_draws as (
+
+    select * from {{ ref('int_segment_draws') }}
+
+),
+
 segment_rates as (
 
     select
@@ -37,9 +43,7 @@ rate_lists as (
         transform(
             sort_array(collect_list(struct(segment_rank, downgrade_rate))),
             entry -> entry.downgrade_rate
-        ) as downgrade_rates,
-        max(upgrade_rate) as highest_upgrade_rate,
-        max(downgrade_rate) as highest_downgrade_rate
+        ) as downgrade_rates
     from segment_rates
 
 ),
@@ -60,54 +64,6 @@ first_states as (
 
 ),
 
-periods as (
-
-    select
-        explode(
-            sequence(
-                0,
-                datediff({{ last_simulated_day() }}, {{ first_simulated_day() }})
-                div {{ period_days }}
-            )
-        ) as period
-
-),
-
--- Most draws change no segment at all.
-change_draws as (
-
-    select
-        first_states.*,
-        date_add(
-            {{ first_simulated_day() }},
-            periods.period * {{ period_days }} + {{ uniform_int(
-                'segment_change_day',
-                ['first_states.customer_number', 'periods.period'],
-                0,
-                period_days - 1
-            ) }}
-        ) as change_date,
-        {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }} as draw
-    from first_states
-    cross join periods
-    cross join rate_lists
-    where
-        {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }}
-        < rate_lists.highest_upgrade_rate
-        or {{ uniform('segment_change', ['first_states.customer_number', 'periods.period']) }}
-        >= 1 - rate_lists.highest_downgrade_rate
-
-),
-
-counting_draws as (
-
-    select * from change_draws
-    where
-        change_date > coalesce(maturity_date, acquisition_date)
-        and change_date <= {{ last_simulated_day() }}
-
-),
-
 -- Of appended days, the customers to whom something happens: all of their versions are made again.
 touched_states as (
 
@@ -119,8 +75,8 @@ touched_states as (
             and maturity_date <= {{ last_simulated_day() }}
         )
         or customer_number in (
-            select counting_draws.customer_number from counting_draws
-            where {{ is_new_date('counting_draws.change_date') }}
+            select segment_draws.customer_number from segment_draws
+            where {{ is_new_date('segment_draws.change_date') }}
         )
     {%- endif %}
 
@@ -131,9 +87,9 @@ customer_draws as (
     select
         touched_states.customer_number,
         touched_states.settled_rank,
-        sort_array(collect_list(struct(counting_draws.change_date, counting_draws.draw))) as draws
+        sort_array(collect_list(struct(segment_draws.change_date, segment_draws.draw))) as draws
     from touched_states
-    inner join counting_draws on touched_states.customer_number = counting_draws.customer_number
+    inner join segment_draws on touched_states.customer_number = segment_draws.customer_number
     group by touched_states.customer_number, touched_states.settled_rank
 
 ),
