@@ -821,7 +821,9 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         month_plan = allocation.numpy_columns(of_month, allocation.PLAN_FIELDS)
         failed = allocation.failed_order_matrix(of_month["failed_order_days"])
         month_plan |= {"location_key": location_key.repeat(len(failed)), "order_fails": failed}
-        simulator = simulator or allocation.Simulator(month_plan, calendar, rules)
+        if simulator is None:
+            state = allocation.opening_state(month_plan, calendar)
+            simulator = allocation.Simulator(month_plan, calendar, rules, state)
         rate = planned[MONTHS.index(month)].mean() * schedule.adjustment_rate
         day, product = np.nonzero(rng.random((failed.shape[1], planned.shape[1])) < rate)
         adjustments = {
