@@ -23,8 +23,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Positions that are played together: more would save little time and leave too few tasks.
+# Positions whose months are played together: more would save little time and leave too few tasks.
 POSITIONS_IN_BATCH = 12_000
+# Of at most so many days, more positions are played together, for most of the time goes into calls.
+FEW_DAYS, MORE_POSITIONS = 6, 5
 EPOCH = np.datetime64("1970-01-01", "D")
 
 # A cart that comes back does so within a week: a rule of int_cart_lines.
@@ -991,9 +993,10 @@ def calendar_from_rows(days):
     )
 
 
-def count_batches(positions, locations):
+def count_batches(positions, locations, days):
     """How many batches of locations to play: few calls of NumPy, bounded memory, many tasks."""
-    return int(max(min(-(-positions // POSITIONS_IN_BATCH), locations), 1))
+    in_batch = POSITIONS_IN_BATCH * (MORE_POSITIONS if days <= FEW_DAYS else 1)
+    return int(max(min(-(-positions // in_batch), locations), 1))
 
 
 def stream_columns(kind, packed_fields, date_key, order):
@@ -1138,7 +1141,11 @@ def model(dbt, session):
     # The maximum is taken here: docs/engine_notes.md#streams-of-rows
     months = plan.groupBy("month_key").count().collect()
     positions = max((month["count"] for month in months), default=0)
-    stream = ordered_stream(sources, count_batches(positions, days["location_key"].nunique()))
+    played = days[days["date_key"] > date_keys(closed_day)] if closed_day else days
+    location_batches = count_batches(
+        positions, days["location_key"].nunique(), played["date_key"].nunique()
+    )
+    stream = ordered_stream(sources, location_batches)
     return stream.mapInArrow(
         lambda batches: simulate(batches, calendar, rules, closed_day), spark_ddl(OUTPUT_SCHEMA)
     )

@@ -717,7 +717,12 @@ def test_rows_leave_in_batches_of_a_fixed_size(allocation, compare_locations, mo
 )
 def test_batches_are_of_whole_locations(allocation, monkeypatch, positions, locations, batches):
     monkeypatch.setattr(allocation, "POSITIONS_IN_BATCH", 20_000)
-    assert allocation.count_batches(positions, locations) == batches
+    assert allocation.count_batches(positions, locations, days=7) == batches
+
+
+@pytest.mark.parametrize(("days", "batches"), [(1, 2), (6, 2), (7, 9)])
+def test_more_locations_are_played_together_on_few_days(allocation, days, batches):
+    assert allocation.count_batches(100_000, 50, days) == batches
 
 
 def test_positions_that_change_between_months_are_refused(allocation):
