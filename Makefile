@@ -22,6 +22,8 @@ DBT = .venv/bin/python scripts/run_dbt.py
 TIMED = .venv/bin/python scripts/timed.py
 # To be followed by a script and its arguments.
 STOPPABLE = .venv/bin/python scripts/stoppable.py
+# Else commands on a world that is there ask it what it was made from.
+GIVEN = $(if $(filter command environment,$(origin PRESET) $(origin VARS)),--given)
 # A process for each core, four at most; tests/python/conftest.py says which tests share one.
 # The tests of the adapter run dbt in their own process, so they get processes of their own.
 PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
@@ -29,11 +31,11 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build append slim diff validate report scenario export fingerprint test unit
+.PHONY: help setup tools engines build append test-data slim diff validate report scenario export fingerprint test unit
 .PHONY: bench soak lint docs clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 	@echo
 	@echo '  PRESET=tiny|small|medium|large   size of the world (default small)'
 	@echo '  VARS="name: value, name: value"  variables over those of the preset'
@@ -64,8 +66,10 @@ build: setup ## Generate all tables and test them
 
 append: setup ## Add days to the world that is there: DAYS=1, TO=2026-01-15 or TO=today
 	@$(TIMED) 'append' .venv/bin/python scripts/append.py --target $(TARGET) \
-	    --days '$(DAYS)' --to '$(TO)' \
-	    $(if $(filter command environment,$(origin PRESET) $(origin VARS)),--given)
+	    --days '$(DAYS)' --to '$(TO)' $(GIVEN)
+
+test-data: setup ## Run every data test on all days of the tables that are there
+	@$(TIMED) 'test-data' .venv/bin/python scripts/data_tests.py --target $(TARGET) $(GIVEN)
 
 slim: setup ## Build what changed since make build beside its tables, and test it
 	@$(TIMED) 'slim' .venv/bin/python scripts/slim.py build --state '$(STATE)'

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from local_tables import ROOT, local_schema, read_delta
 from run_dbt import become_dbt
@@ -32,26 +32,36 @@ def variables_of_world() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Append what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def world_parser(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what every command on a world that is there is told by make."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--target", default="local", help="target of profiles.yml")
-    parser.add_argument("--days", default="", help="number of days")
-    parser.add_argument("--to", default="", help="a date YYYY-MM-DD, today or yesterday")
     parser.add_argument(
         "--given", action="store_true", help="PRESET or VARS was given: use them, not the world's"
     )
+    return parser
+
+
+def become_dbt_of_world(arguments: argparse.Namespace, *command: str) -> NoReturn:
+    """Replace this process by a dbt command with the variables of the world."""
+    from_world = arguments.target == "local" and not arguments.given
+    variables = variables_of_world() if from_world else changed_vars()
+    # The files that dbt writes of a parse belong to the last whole build, which make slim needs.
+    target_path = Path(ROOT, "target", "append")
+    become_dbt(arguments.target, target_path, variables, "--no-write-json", *command)
+
+
+def main() -> None:
+    """Append what the command line asks for."""
+    parser = world_parser(__doc__.splitlines()[0])
+    parser.add_argument("--days", default="", help="number of days")
+    parser.add_argument("--to", default="", help="a date YYYY-MM-DD, today or yesterday")
     arguments = parser.parse_args()
     if bool(arguments.days) == bool(arguments.to):
         sys.exit("append: say how far: DAYS=1, TO=2026-01-15, TO=today or TO=yesterday")
     os.environ["STOCKTRUE_APPEND_DAYS"] = arguments.days
     os.environ["STOCKTRUE_APPEND_TO"] = arguments.to
-    from_world = arguments.target == "local" and not arguments.given
-    variables = variables_of_world() if from_world else changed_vars()
-    # The files that dbt writes of a parse belong to the last whole build, which make slim needs.
-    target_path = Path(ROOT, "target", "append")
-    command = ("--no-write-json", "build", "--selector", "append")
-    become_dbt(arguments.target, target_path, variables, *command)
+    become_dbt_of_world(arguments, "build", "--selector", "append")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Days that are appended are those of a world that was built at once, table by table."""
 
 import json
+import shutil
 
 import pytest
 from deltalake import DeltaTable
@@ -157,3 +158,104 @@ def test_another_world_is_refused_before_anything_is_written(grown, tmp_path):
     assert "START sql" not in run.output
     found = {name: DeltaTable(world.folder(name)).version() for name in versions}
     assert found == versions
+
+
+# A column that is changed on the first or the last of the days of a table (or of its weeks, or the
+# like), which a column tells, and the data tests that must see it.
+MISTAKES = [
+    (
+        ("gold_inventory_fact", "date_key", "quantity_on_hand", "quantity_on_hand + 1"),
+        ("assert_inventory_changes_by_its_movements", "assert_inventory_quantities_balance"),
+    ),
+    (
+        ("gold_sales_fact", "date_key", "quantity_sold", "quantity_sold + 9"),
+        (
+            *("assert_sales_stay_within_the_shelf", "assert_surviving_lines_are_sold_or_lost"),
+            *("assert_returns_follow_one_sale", "gold_sales_fact_rules"),
+        ),
+    ),
+    (("gold_cart_fact", "date_key", "customer_key", "-1"), ("gold_cart_fact_foreign_keys",)),
+    (
+        ("gold_cart_abandonment_fact", "date_key", "is_recovered", "not is_recovered"),
+        ("assert_recovery_carts_follow_an_abandoned_cart", "gold_cart_abandonment_fact_rules"),
+    ),
+    (
+        ("gold_customer_event_fact", "date_key", "bounce_flag", "not bounce_flag"),
+        ("assert_events_follow_the_order_of_a_visit", "assert_events_keep_their_rules"),
+    ),
+    (
+        ("gold_customer_dim", "effective_date", "version", "version + 1"),
+        ("gold_customer_dim_versions_tile",),
+    ),
+    (
+        ("gold_sales_monthly_agg", "month_start_date_key", "units_lost", "units_lost + 1"),
+        ("assert_sales_rollups_equal_their_facts",),
+    ),
+    (
+        ("gold_channel_performance_agg", "date_key", "total_revenue", "total_revenue + 1"),
+        ("assert_channel_rollup_adds_up",),
+    ),
+    (
+        ("gold_stockout_events", "stockout_end_date_key", "lost_sales_attempts", "999"),
+        ("assert_lost_sales_agree_with_carts_and_stockouts",),
+    ),
+    (
+        ("int_stock_events", "date_key", "quantity", "quantity + 1"),
+        ("assert_orders_follow_the_policy",),
+    ),
+    (
+        ("int_line_outcomes", "date_key", "opening_available", "-1"),
+        ("assert_allocated_units_were_on_the_shelf",),
+    ),
+    (
+        ("int_cart_lines", "date_key", "abandonment_draw", "1 - abandonment_draw"),
+        ("assert_digital_carts_follow_their_draw",),
+    ),
+]
+SEEING = [name for _, names in MISTAKES for name in names]
+
+
+def with_mistakes(world: World, folder, pick) -> World:
+    """Return a copy of a world whose last day alone is new, with MISTAKES where `pick` says."""
+    copied = World(folder / "warehouse")
+    shutil.copytree(world.warehouse, copied.warehouse)
+    DeltaTable(copied.folder("int_simulated_days")).update({"closed_date": "last_date - 1"})
+    for (table, of, column, value), _ in MISTAKES:
+        days = {day for day in copied.table(table)[of].to_pylist() if day}
+        changed = DeltaTable(copied.folder(table)).update(
+            {column: value}, predicate=f"{of} = '{pick(days)}'"
+        )
+        assert changed["num_updated_rows"], table
+    return copied
+
+
+def failing(world: World, target, *selection: str) -> tuple[set[str], set[str]]:
+    """Return the names of the data tests that fail, and of all that run."""
+    run = run_dbt(
+        *("test", *selection, "--vars", json.dumps(TINY_VARS)),
+        project=ROOT,
+        target=target,
+        env={"STOCKTRUE_WAREHOUSE": str(world.warehouse), "STOCKTRUE_SCHEMA": SCHEMA},
+    )
+    statuses = {name: each for name, each in run.results().items() if each in ("pass", "fail")}
+    return {name for name, each in statuses.items() if each == "fail"}, set(statuses)
+
+
+@pytest.mark.tables
+def test_append_finds_what_is_wrong_with_a_new_day(grown, tmp_path):
+    world = with_mistakes(grown[0], tmp_path, max)
+    failed, _ = failing(world, tmp_path / "target", "--selector", "append")
+    assert set(SEEING) - failed == set()
+
+
+@pytest.mark.tables
+def test_old_days_are_tested_by_the_run_of_all_data_tests(grown, manifest, tmp_path):
+    """An append does not read them again: none of its tests sees what is wrong there."""
+    world = with_mistakes(grown[0], tmp_path, min)
+    failed, ran = failing(world, tmp_path / "target", "--selector", "append")
+    assert failed == set()
+    assert set(SEEING) < ran
+    tags = {node["name"]: node["tags"] for node in manifest["nodes"].values()}
+    assert not [name for name in ran if "whole_world" in tags.get(name, [])]
+    failed, _ = failing(world, tmp_path / "target", "--select", *SEEING)
+    assert set(SEEING) - failed == set()

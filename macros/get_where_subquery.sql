@@ -16,7 +16,7 @@
 {% endmacro %}
 
 
-{# The table of a model of this project, for code that every test shares, which dbt lets refer to nothing. #}
+{# The table of a model, for code that tests share: each would depend on what ref names there. #}
 {% macro relation_of_model(name) %}
     {% set node = graph.nodes["model." ~ project_name ~ "." ~ name] %}
     {% do return(api.Relation.create(node.database, node.schema, node.alias)) %}
