@@ -23,6 +23,9 @@ from report.rows import Answers
 QUERIES = "path:report/queries"
 PREFIX = "report_"
 PROGRESS_SECONDS = 10
+# The last table of a build, which a failing test ends before, and older ones do not have: what asks
+# it alone has no rows then.
+LAST_TABLE, ASKS_LAST_TABLE = "world", "report_closings"
 
 
 class Progress:
@@ -52,11 +55,15 @@ class Progress:
 
 def ask(warehouse: Warehouse, progress: Progress) -> Answers:
     """Return the rows of every query of the report, by its name without the prefix."""
-    answers = {}
+    answers: Answers = {}
+    is_closed = not warehouse.missing([LAST_TABLE])
     names = warehouse.analyses()
     for number, name in enumerate(names, start=1):
         progress.task = f"query {number} of {len(names)}: {name}"
-        answers[name.removeprefix(PREFIX)] = warehouse.query(warehouse.analysis(name))
+        is_asked = is_closed or name != ASKS_LAST_TABLE
+        answers[name.removeprefix(PREFIX)] = (
+            warehouse.query(warehouse.analysis(name)) if is_asked else []
+        )
     return answers
 
 
@@ -77,7 +84,8 @@ def main() -> None:
             open_warehouse(arguments.target, QUERIES) as warehouse,
         ):
             progress.task = "connecting"
-            if missing := warehouse.missing(warehouse.tables_read()):
+            needed = set(warehouse.tables_read()) - {LAST_TABLE}
+            if missing := warehouse.missing(sorted(needed)):
                 sys.exit(
                     f"report: no {missing[0]} in target {arguments.target}, schema "
                     f"{warehouse.schema}: run make build first"

@@ -39,6 +39,11 @@ def shade(
                 row=row,
                 col=1,
             )
+    add_legend_square(figure, colour, name)
+
+
+def add_legend_square(figure: go.Figure, colour: str, name: str) -> None:
+    """Name what is shaded at the end of the legend."""
     figure.add_scatter(
         x=[None],
         y=[None],

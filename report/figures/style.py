@@ -22,6 +22,7 @@ TRIGGERED = "#e69f00"
 PLAIN = "#7d8793"
 FORECAST = "#7b5ea7"
 PEAK_SEASON = "#fbf1dc"
+APPENDED = "#dcefe3"
 DEVICES = {"desktop": "#20558a", "mobile": "#5b9bd5", "tablet": "#b3cde8"}
 GRID = "#e8ebee"
 AXIS = "#c5ccd3"

@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 from run_vars import PRESETS, load, project_vars
 from validate import figure_text, range_text
 
+from report.page.recent import completeness
 from report.page.sections import sections
 from report.page.texts import date, published_text, whole, with_unit
 from report.page.tiles import tiles
@@ -68,6 +69,7 @@ def header(answers: Answers) -> dict[str, Any]:
     return {
         "window": f"{date(days[0]['calendar_date'])} to {date(days[-1]['calendar_date'])}",
         "days": len(days),
+        "complete": completeness(answers["closings"], days),
         "products": f"{counts['gold_product_dim']:,}",
         "locations": f"{counts['gold_location_dim']:,}",
         "inventory_rows": whole(counts["gold_inventory_fact"]),

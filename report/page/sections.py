@@ -11,8 +11,10 @@ from report.figures.demand import demand
 from report.figures.forecast import forecast_errors, forecast_wape, forecast_weeks
 from report.figures.funnel import funnel
 from report.figures.inventory import inventory
+from report.figures.recent import SHOWN_DAYS, recent_days
 from report.figures.returns import return_lags, return_reasons, returns_by_channel
 from report.figures.stockouts import stockouts_by_category, stockouts_by_day, stockouts_by_location
+from report.page.recent import WEEK, Compared, compared, whole_days
 from report.page.texts import date, percent, plural, whole
 from report.rows import Answers, Row, returned_share, share, total, words
 
@@ -34,6 +36,15 @@ class Chart:
 
 
 @dataclass
+class Comparison:
+    """Rows of a table that stands above the charts, and how many days its columns are of."""
+
+    week_days: int
+    whole_days: int
+    rows: list[Compared]
+
+
+@dataclass
 class Section:
     """A part of the page with its entry in the table of contents."""
 
@@ -41,11 +52,13 @@ class Section:
     title: str
     text: str
     charts: list[Chart] = field(default_factory=list)
+    compared: Comparison | None = None
 
 
 def sections(answers: Answers, variables: dict[str, str]) -> list[Section]:
     """Return the parts of the page that hold charts, in their order."""
     return [
+        recent_section(answers),
         inventory_section(answers),
         demand_section(answers),
         stockout_section(answers, variables),
@@ -54,6 +67,42 @@ def sections(answers: Answers, variables: dict[str, str]) -> list[Section]:
         returns_section(answers),
         funnel_section(answers),
     ]
+
+
+def recent_section(answers: Answers) -> Section:
+    """Return the last week beside all days, and the last four weeks by day and closing."""
+    closings = answers["closings"]
+    days = whole_days(answers["days"], closings)
+    return Section(
+        "recent",
+        "The last week",
+        f"An average day of the week up to {date(days[-1]['calendar_date'])} beside one of all "
+        f"{len(days)} days up to it. Appended days are, row for row, what one run over all days "
+        "makes, so it is season and chance that set them apart.",
+        [
+            Chart(
+                "recent-days",
+                recent_title(days[-SHOWN_DAYS:], closings),
+                "Units sold and lost by day. Each shaded band is what one closing appended; days "
+                "without a band are those that the world was built with.",
+                recent_days(days, closings),
+            )
+        ],
+        Comparison(min(WEEK, len(days)), len(days), compared(days)),
+    )
+
+
+def recent_title(shown: list[Row], closings: list[Row]) -> str:
+    """Return how many of the shown days were appended, as text."""
+    newest = f"the last {len(shown)} days"
+    if not closings:
+        return newest.capitalize()
+    first_shown, built_to = shown[0]["calendar_date"], closings[0]["last_closed_date"]
+    appended = sum(day["calendar_date"] > built_to for day in shown)
+    later = sum(closing["last_closed_date"] >= first_shown for closing in closings[1:])
+    if not appended:
+        return f"None of {newest} was appended"
+    return f"{appended} of {newest} were appended, in {plural(later, 'closing', 'closings')}"
 
 
 def inventory_section(answers: Answers) -> Section:

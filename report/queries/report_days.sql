@@ -1,4 +1,5 @@
--- What was wanted, sold, lost and returned each day, and how much of the range was out of stock?
+-- What was wanted, sold, lost, returned and received each day, how much of the range was out of
+-- stock, and how many first digital carts were abandoned?
 with
 
 daily as (
@@ -16,6 +17,20 @@ stockout_days as (
 dates as (
 
     select * from {{ ref('gold_date_dim') }}
+
+),
+
+movements as (
+
+    select * from {{ ref('gold_inventory_movement_fact') }}
+    where movement_type = 'receipt'
+
+),
+
+cart_fact as (
+
+    select * from {{ ref('gold_cart_fact') }}
+    where is_digital and recovered_from_cart_id is null
 
 ),
 
@@ -44,6 +59,27 @@ stock as (
     from stockout_days
     group by date_key
 
+),
+
+receipts as (
+
+    select
+        date_key,
+        sum(quantity) as units_received
+    from movements
+    group by date_key
+
+),
+
+carts as (
+
+    select
+        date_key,
+        count(*) as carts,
+        count(if(is_abandoned, 1, null)) as abandoned_carts
+    from cart_fact
+    group by date_key
+
 )
 
 select
@@ -57,8 +93,13 @@ select
     coalesce(sales.units_lost, 0) as units_lost,
     coalesce(sales.units_returned, 0) as units_returned,
     coalesce(sales.gross_cents, 0) / 100.0D as gross_revenue,
-    coalesce(sales.lost_cents, 0) / 100.0D as lost_revenue
+    coalesce(sales.lost_cents, 0) / 100.0D as lost_revenue,
+    coalesce(receipts.units_received, 0) as units_received,
+    coalesce(carts.carts, 0) as carts,
+    coalesce(carts.abandoned_carts, 0) as abandoned_carts
 from stock
 inner join dates on stock.date_key = dates.date_key
 left join sales on stock.date_key = sales.date_key
+left join receipts on stock.date_key = receipts.date_key
+left join carts on stock.date_key = carts.date_key
 order by dates.calendar_date asc

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 
 import forks
@@ -16,9 +17,12 @@ from warehouse_query import open_warehouse
 from report.__main__ import QUERIES, Progress, ask
 from report.figures.abandonment import compared_segments, wilson
 from report.figures.days import marked_holidays
+from report.figures.recent import recent_days
 from report.page.html import how_built, realism_rows, render
+from report.page.recent import compared, completeness, whole_days
 
 CHARTS = {
+    "recent-days",
     "inventory-store",
     "inventory-stockout",
     "inventory-online",
@@ -166,6 +170,7 @@ def test_page_tells_what_was_built(page):
     assert "17 November 2025 to 31 December 2025 (45 days)" in text
     assert "make build PRESET=tiny" in text
     assert "Inventory rows 12,607" in text
+    assert "Complete to 31 December 2025, the day up to which it was built" in text
     assert re.search(r"(\d+) of \1 published validations passed", text)
 
 
@@ -212,6 +217,24 @@ def test_days_and_locations_add_up_to_the_facts(answers, tiny_world):
         assert sum(row["stockout_days"] for row in answers[name]) == empty
 
 
+def test_days_have_the_carts_and_deliveries_of_the_facts(answers, tiny_world):
+    carts = [
+        cart
+        for cart in tiny_world.table("gold_cart_fact").to_pylist()
+        if cart["is_digital"] and cart["recovered_from_cart_id"] is None
+    ]
+    receipts = tiny_world.table("gold_inventory_movement_fact").to_pylist()
+    for day in answers["days"]:
+        key = int(f"{day['calendar_date']:%Y%m%d}")
+        of_day = [cart["is_abandoned"] for cart in carts if cart["date_key"] == key]
+        assert (day["carts"], day["abandoned_carts"]) == (len(of_day), sum(of_day))
+        assert day["units_received"] == sum(
+            each["quantity"]
+            for each in receipts
+            if each["date_key"] == key and each["movement_type"] == "receipt"
+        )
+
+
 def test_examples_show_a_stockout_and_all_days(answers):
     examples = {}
     for row in answers["inventory"]:
@@ -238,12 +261,110 @@ def test_world_without_carts_returns_and_stockouts_has_a_page(answers):
         for row in answers["validations"]
     ]
     html = render(quiet, "sail", "local", SCHEMA)
-    assert html.count("These tables have no rows for this chart.") == 8
+    assert html.count("These tables have no rows for this chart.") == 9
     assert set(Outline(html).sources) == {
         "stockouts-by-day",
         "stockouts-by-category",
         "stockouts-by-location",
     }
+
+
+def closed(last, days_added):
+    """Return a row of the table world."""
+    return {"last_closed_date": datetime.date.fromisoformat(last), "days_added": days_added}
+
+
+def made_days(number, **figures):
+    """Return rows of report_days from 1 December 2025 on; figures: of each day, of its number."""
+    counted = ("position_days", "stockout_days", "units_requested", "units_sold", "units_lost")
+    counted += ("units_returned", "gross_revenue", "carts", "abandoned_carts", "units_received")
+    return [
+        {
+            "calendar_date": datetime.date(2025, 12, 1) + datetime.timedelta(days=at),
+            "holiday_name": None,
+            **dict.fromkeys(counted, 0),
+            **{name: of_day(at) for name, of_day in figures.items()},
+        }
+        for at in range(number)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("closings", "text"),
+    [
+        ([], "unknown: the table world is not there"),
+        ([closed("2025-12-10", 10)], "10 December 2025, the day up to which it was built"),
+        (
+            [closed("2025-12-08", 8), closed("2025-12-10", 2)],
+            "10 December 2025: built with 8 days, 2 days appended in 1 closing",
+        ),
+        (
+            [closed("2025-12-05", 5), closed("2025-12-06", 1), closed("2025-12-07", 1)],
+            "7 December 2025: built with 5 days, 2 days appended in 2 closings; the days after it "
+            "are not complete",
+        ),
+    ],
+)
+def test_head_tells_how_far_the_world_is_complete(closings, text):
+    assert completeness(closings, made_days(10)) == text
+
+
+def test_last_week_is_compared_with_the_whole_by_day():
+    """Ten days of 100 units, of which the last seven sell one half more; the newest is not done."""
+    days = made_days(
+        11,
+        units_sold=lambda at: 100 if at < 3 else 150,
+        position_days=lambda at: 50,
+        stockout_days=lambda at: 5 if at < 3 else 10,
+        carts=lambda at: 20,
+    )
+    rows = {
+        row.name: (row.week, row.whole, row.change)
+        for row in compared(whole_days(days, [closed("2025-12-10", 10)]))
+    }
+    assert rows["units sold"] == ("150", "135", "+11%")
+    assert rows["product-locations out of stock"] == ("20.0%", "17.0%", "+3.0 points")
+    assert rows["first digital carts"] == ("20", "20", "+0%")
+    assert rows["of these abandoned"] == ("0.0%", "0.0%", "+0.0 points")
+    assert rows["units received"] == ("0", "0", "-")
+
+
+def test_all_days_are_shown_where_no_closing_is_of_them():
+    """A build that is killed leaves the table world of the one before it, of whatever window."""
+    days = made_days(10)
+    assert len(whole_days(days, [closed("2025-12-08", 8)])) == 8
+    assert whole_days(days, [closed("2025-11-30", 90)]) == days
+    assert whole_days(days, []) == days
+
+
+def test_each_closing_is_a_band_of_its_days():
+    closings = [closed("2025-12-25", 25), closed("2025-12-26", 1), closed("2026-01-02", 7)]
+    days = made_days(33, units_requested=lambda at: 9, units_sold=lambda at: 9)
+    figure = recent_days(days, closings)
+    assert [
+        (shape.x0.isoformat(" ", "hours"), shape.x1.isoformat(" ", "hours"))
+        for shape in figure.layout.shapes
+    ] == [
+        ("2025-12-25 12", "2025-12-26 12"),
+        ("2025-12-26 12", "2026-01-02 12"),
+    ]
+    assert len(figure.data[0].x) == 28
+    assert recent_days(made_days(33), closings) is None
+    # What was appended before the days of the chart has no band, and a long closing ends with them.
+    longer = [closed("2025-12-02", 2), closed("2025-12-03", 1), closed("2026-01-02", 30)]
+    (band,) = recent_days(days, longer).layout.shapes
+    assert band.x0.isoformat(" ", "hours") == "2025-12-05 12"
+
+
+def test_tables_without_the_table_world_have_a_page(tiny_world, tmp_path):
+    """Those of an older build, or of one that a failing test has ended before its last table."""
+    shutil.copytree(tiny_world.warehouse, tmp_path / "warehouse")
+    shutil.rmtree(tmp_path / "warehouse" / SCHEMA / "world")
+    done = make_report(tmp_path / "warehouse", tmp_path / "report.html")
+    assert done.returncode == 0, done.stderr
+    html = (tmp_path / "report.html").read_text()
+    assert "unknown: the table world is not there" in html
+    assert "recent-days" in Outline(html).sources
 
 
 def test_missing_tables_are_told_in_one_line(tmp_path):
