@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from run_vars import PRESETS, load, project_vars
 from validate import figure_text, range_text
 
-from report.page.recent import completeness
+from report.page.recent import completeness, days_since
 from report.page.sections import sections
 from report.page.texts import date, published_text, whole, with_unit
 from report.page.tiles import tiles
@@ -38,6 +38,7 @@ def render(answers: Answers, engine: str, target: str, schema: str) -> str:
         sections=sections(answers, variables),
         tiles=tiles(answers, variables),
         validations=validations,
+        unmeasured=days_since(answers["validations"], answers["closings"]),
         passed=sum(row["is_passed"] for row in validations),
         realism=realism_rows(realism),
         not_measured=sum(row["measured_value"] is None for row in realism),

@@ -69,6 +69,13 @@ def completeness(closings: list[Row], days: list[Row]) -> str:
     return text + ("; the days after it are not complete" if is_begun else "")
 
 
+def days_since(measured: list[Row], closings: list[Row]) -> int:
+    """Return how many days were appended after some rows were written, such as the validations."""
+    times = [row["etl_timestamp"] for row in measured]
+    later = [row for row in closings[1:] if row["etl_timestamp"] > max(times)]
+    return int(total(later, "days_added"))
+
+
 def compared(days: list[Row]) -> list[Compared]:
     """Return the figures of a day in the last week beside those of all days.
 

@@ -9,6 +9,7 @@ closings as (
 
 select
     last_closed_date,
-    days_added
+    days_added,
+    etl_timestamp
 from closings
 order by last_closed_date asc

@@ -19,7 +19,7 @@ from report.figures.abandonment import compared_segments, wilson
 from report.figures.days import marked_holidays
 from report.figures.recent import recent_days
 from report.page.html import how_built, realism_rows, render
-from report.page.recent import compared, completeness, whole_days
+from report.page.recent import compared, completeness, days_since, whole_days
 
 CHARTS = {
     "recent-days",
@@ -269,9 +269,13 @@ def test_world_without_carts_returns_and_stockouts_has_a_page(answers):
     }
 
 
-def closed(last, days_added):
-    """Return a row of the table world."""
-    return {"last_closed_date": datetime.date.fromisoformat(last), "days_added": days_added}
+def closed(last, days_added, at="2025-12-31 06:00"):
+    """Return a row of the table world, written `at` a time."""
+    return {
+        "last_closed_date": datetime.date.fromisoformat(last),
+        "days_added": days_added,
+        "etl_timestamp": datetime.datetime.fromisoformat(at),
+    }
 
 
 def made_days(number, **figures):
@@ -307,6 +311,22 @@ def made_days(number, **figures):
 )
 def test_head_tells_how_far_the_world_is_complete(closings, text):
     assert completeness(closings, made_days(10)) == text
+
+
+def test_validations_older_than_the_newest_days_say_so(answers):
+    """They are measured by a build or when asked for, not with each append."""
+    measured = answers["validations"][0]["etl_timestamp"]
+    later = [f"{measured + datetime.timedelta(minutes=n)}" for n in (1, 2, 3)]
+    one, two = (closed("2025-12-31", 44, later[0]), closed("2026-01-01", 1, later[1]))
+    three = closed("2026-01-02", 1, later[2])
+    assert days_since(answers["validations"], []) == 0
+    # A build writes the two in either order.
+    assert days_since(answers["validations"], [one]) == 0
+    assert days_since(answers["validations"], [one, two, three]) == 2
+    assert days_since(answers["validations"], [one, {**two, "etl_timestamp": measured}, three]) == 1
+    html = render({**answers, "closings": [one, two]}, "sail", "local", SCHEMA)
+    assert "measured before 1 day was appended" in re.sub(r"\s+", " ", html)
+    assert "measured before" not in render(answers, "sail", "local", SCHEMA)
 
 
 def test_last_week_is_compared_with_the_whole_by_day():
