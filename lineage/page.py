@@ -20,8 +20,8 @@ from lineage.columns import (
 from lineage.drawing import BOX_HEIGHT, BOX_WIDTH, WIDTH, Drawing, draw
 from lineage.tables import SEEDS, Box, Parents, Tables
 
-# Folders that stand in the column of another one.
-IN_COLUMN_OF = {"web": "facts"}
+# Folders that stand in the column of another one, and a table that comes after all of them.
+IN_COLUMN_OF = {"web": "facts", "world": "quality"}
 STORY = "story"
 SITE, COLUMNS = "dbt.html", "columns.html"
 
@@ -95,14 +95,18 @@ class Page:
         for folder in self.folders:
             columns.setdefault(IN_COLUMN_OF.get(folder, folder), [])
         for key in parents:
-            folder = self.folder(key)
-            columns[IN_COLUMN_OF.get(folder, folder)].append(key)
+            columns[self.column(key)].append(key)
         return draw([column for column in columns.values() if column], parents)
 
     def folder(self, key: str) -> str:
         """Return the folder of a box or of a group of private models."""
         box = self.tables.boxes.get(key)
         return box.folder if box else key.split("/")[0]
+
+    def column(self, key: str) -> str:
+        """Return the folder in whose column a box stands."""
+        folder = self.folder(key)
+        return IN_COLUMN_OF.get(key, IN_COLUMN_OF.get(folder, folder))
 
     def heads(self, drawing: Drawing) -> list[tuple[list[str], float]]:
         """Return the folders in each column of a drawing, and where the column is."""

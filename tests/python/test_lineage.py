@@ -133,6 +133,20 @@ def test_page_lists_the_models_in_one_box(crowded, tmp_path):
     assert '<a href="dbt.html#!/model/model.shop.topic7">topic7</a>' in html
 
 
+def test_table_that_comes_last_stands_at_the_right():
+    """The table world is in a folder of the first column, and waits for those of all others."""
+    manifest = manifest_of(
+        node("days", folder="horizon", access="public"),
+        node("sales", "model.shop.days", access="public"),
+        node("checks", "model.shop.sales", folder="quality", access="public"),
+        node("world", "model.shop.sales", folder="horizon", access="public"),
+    )
+    page = Page(manifest, ["horizon", "facts", "quality"], SimpleNamespace())
+    places = page.sections()[0].drawing.places
+    assert places["days"].left < places["sales"].left < places["checks"].left
+    assert places["world"].left == places["checks"].left
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
