@@ -258,8 +258,8 @@ def forecast_section(answers: Answers) -> Section:
     return Section(
         "forecast",
         "The forecast",
-        "A forecast of demand is made for each product, location and week from earlier demand "
-        "alone. Judged by sales it is blamed for stockouts.",
+        "A forecast of demand is made for each product, location and week, on the Sunday before it "
+        "and from earlier demand alone. Judged by sales it is blamed for stockouts.",
         [
             Chart(
                 "forecast-weeks",
