@@ -235,6 +235,7 @@
     {% set closed_sunday, sunday = last_sunday(days.closed), last_sunday(days.last) %}
     {% do return({
         "closed_date_key": key_of_date(days.closed),
+        "week_before_date_key": key_of_date(days.closed - modules.datetime.timedelta(days=7)),
         "open_week_date_key": key_of_date(open_week),
         "open_month_date_key": key_of_date(first_open.replace(day=1)),
         "closed_month_key": key_of_date(days.closed) // 100,

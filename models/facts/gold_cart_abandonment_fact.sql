@@ -244,9 +244,6 @@ mailed as (
     -- Known from the draws, so that mails do not change when more days are simulated.
     from recovery_emails
     inner join staged on recovery_emails.comes_back = staged.is_recovery_due
-    where
-        {{ is_new('staged.date_key') }}
-        or {{ is_new('staged.recovery_date_key') }}
 
 ),
 

@@ -100,9 +100,9 @@ class EmbeddedAdapter(SparkAdapter):
     def drop_relation(self, relation: BaseRelation) -> None:
         if not relation.include_policy.schema:
             self.warehouse.session.catalog.dropTempView(relation.identifier)
-            scratch = self._scratch.pop(relation.identifier, None)
-            if scratch:
-                scratch.cleanup()
+            for name in (relation.identifier, f"{relation.identifier} in a file"):
+                if scratch := self._scratch.pop(name, None):
+                    scratch.cleanup()
             return
         self.cache_dropped(relation)
         self.warehouse.drop(relation.schema, relation.identifier)
@@ -256,34 +256,40 @@ class EmbeddedAdapter(SparkAdapter):
 
     @available.parse_none
     def merge_staged(
-        self,
-        relation: BaseRelation,
-        staged: BaseRelation,
-        unique_key: Any,
-        merge_sql: str,
-        needs_sql: Any,
+        self, relation: BaseRelation, staged: BaseRelation, unique_key: Any, merge_sql: str
     ) -> None:
         """Updates rows with the same `unique_key` and inserts the others.
 
-        Sail runs `merge_sql` where it says more than that; on Parquet the whole table is written
-        again.
+        Sail runs `merge_sql`; on Parquet the whole table is written again.
         """
         warehouse = self.warehouse
-        keys = [unique_key] if isinstance(unique_key, str) else list(unique_key or [])
 
-        def change(folder: Path) -> None:
-            if warehouse.engine == "sail" and needs_sql:
+        def change(folder: Any) -> None:
+            if warehouse.engine == "sail":
                 warehouse.session.sql(merge_sql.strip())
                 return
-            if not keys:
+            if not unique_key:
                 raise DbtRuntimeError("snapshots need engine 'sail'")
+            keys = [unique_key] if isinstance(unique_key, str) else list(unique_key)
             present = warehouse.session.table(relation.render())
             new = align(warehouse.session.table(staged.identifier), present.schema)
-            with tempfile.TemporaryDirectory(dir=scratch_folder()) as scratch:
-                warehouse.storage.merge(warehouse.session, present, new, keys, folder, scratch)
+            merged = present.join(new, keys, "left_anti").select(*new.columns).union(new)
+            warehouse.storage.overwrite(warehouse.session, merged, folder)
 
         with self.connections.exception_handler(merge_sql), self._working(relation):
+            self._compute_once(staged)
             warehouse.change_table(relation.schema, relation.identifier, change)
+
+    def _compute_once(self, staged: BaseRelation) -> None:
+        """Keeps the rows of a temporary view in a file: MERGE reads its source several times."""
+        session = self.warehouse.session
+        scratch = tempfile.TemporaryDirectory(dir=scratch_folder())
+        file = f"{scratch.name}/staged"
+        rows = session.table(staged.identifier)
+        rows.write.parquet(file)
+        # No rows are no file, which would tell of no columns.
+        session.read.schema(rows.schema).parquet(file).createOrReplaceTempView(staged.identifier)
+        self._scratch[f"{staged.identifier} in a file"] = scratch
 
     @available.parse_none
     def replace_staged(self, relation: BaseRelation, staged: BaseRelation, predicate: str) -> None:

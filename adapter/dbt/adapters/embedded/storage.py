@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import pyarrow as pa
 from dbt_common.exceptions import DbtRuntimeError
-from pyarrow import parquet
 from pyspark.sql.types import StructType
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -71,30 +69,6 @@ class DeltaStorage:
         """Replaces the rows that `predicate`, SQL of columns and literals, is true for."""
         writer = frame.write.format("delta").mode("overwrite")
         writer.option("replaceWhere", predicate).save(str(folder))
-
-    def merge(
-        self, session: Any, present: Any, new: Any, keys: list[str], folder: Path, scratch: str
-    ) -> None:
-        """Puts the rows of `new` in the place of those with the same `keys`, or adds them.
-
-        By delta-rs: MERGE of Sail 0.7 reads the whole table, which takes three times as long.
-        `scratch` is an empty folder for the new rows.
-        """
-        from deltalake import DeltaTable, PostCommitHookProperties
-
-        file = f"{scratch}/new"
-        new.write.parquet(file)
-        parts = [parquet.ParquetFile(path) for path in Path(file).glob("*.parquet")]
-        if not parts:  # no rows
-            return
-        batches = (batch for part in parts for batch in part.iter_batches())
-        rows = pa.RecordBatchReader.from_batches(parts[0].schema_arrow, batches)
-        same = " and ".join(f"present.`{key}` = new.`{key}`" for key in keys)
-        hooks = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-        merge = DeltaTable(folder).merge(
-            rows, same, source_alias="new", target_alias="present", post_commithook_properties=hooks
-        )
-        merge.when_matched_update_all().when_not_matched_insert_all().execute()
 
     def version(self, folder: Path) -> int | None:
         """Number of the current version."""
@@ -206,12 +180,6 @@ class ParquetStorage:
 
     def replace(self, frame: Any, folder: Path, predicate: str) -> None:
         raise DbtRuntimeError("incremental_strategy 'replace_where' needs engine 'sail'")
-
-    def merge(
-        self, session: Any, present: Any, new: Any, keys: list[str], folder: Path, scratch: str
-    ) -> None:
-        merged = present.join(new, keys, "left_anti").select(*new.columns).union(new)
-        self.overwrite(session, merged, folder)
 
     def version(self, folder: Path) -> int | None:
         return None

@@ -121,9 +121,7 @@ write_model(
     {%- if strategy == 'merge' -%}
       {%- set merge_sql = spark__get_merge_sql(target_relation, staged, unique_key, none,
           config.get('incremental_predicates')) -%}
-      {%- set needs_sql = config.get('incremental_predicates')
-          or config.get('merge_update_columns') or config.get('merge_exclude_columns') -%}
-      {%- do adapter.merge_staged(target_relation, staged, unique_key, merge_sql, needs_sql) -%}
+      {%- do adapter.merge_staged(target_relation, staged, unique_key, merge_sql) -%}
     {%- elif strategy == 'replace_where' -%}
       {%- do adapter.replace_staged(
           target_relation, staged, replaced_rows(config.get('incremental_predicates'))) -%}
@@ -151,7 +149,7 @@ write_model(
     {%- set changes = snapshot_staging_table(strategy, compiled_code, target_relation) -%}
     {%- do adapter.stage_query(staged, changes, model) -%}
     {%- set merge_sql = spark__snapshot_merge_sql(target_relation, staged, []) -%}
-    {%- do adapter.merge_staged(target_relation, staged, none, merge_sql | replace(';', ''), true) -%}
+    {%- do adapter.merge_staged(target_relation, staged, none, merge_sql | replace(';', '')) -%}
     {%- call noop_statement('main', 'OK') -%}{{ changes }}{%- endcall -%}
     {%- do adapter.drop_relation(staged) -%}
   {%- endif -%}
