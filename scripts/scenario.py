@@ -179,7 +179,7 @@ def run(target: str, name: str, given: dict[str, Any]) -> None:
     os.environ["STOCKTRUE_SCHEMA"] = f"{schema}_{name}"
     scenario = Scenario(target, {**variables, **given})
     scenario.dbt(
-        *("build", "--select", "path:seeds", f"+{DEMAND}", VARIABLES),
+        *("build", "--full-refresh", "--select", "path:seeds", f"+{DEMAND}", VARIABLES),
         # Those tests only that are in the folder of the seeds.
         *("--indirect-selection", "empty"),
     )
@@ -190,7 +190,7 @@ def run(target: str, name: str, given: dict[str, Any]) -> None:
                 " demand depends on were edited since that build"
             )
     chain = [f"+{model}" for model in models]
-    scenario.dbt("run", "--select", *chain, "--exclude", f"+{DEMAND}", VARIABLES)
+    scenario.dbt("run", "--full-refresh", "--select", *chain, "--exclude", f"+{DEMAND}", VARIABLES)
     with scenario.opened(FIGURES) as warehouse:
         (after,) = warehouse.query(warehouse.analysis(FIGURES))
         shown = ", ".join(f"{key}: {value}" for key, value in changed.items())
