@@ -1,8 +1,10 @@
 """A headless Chromium that loads a page without a network: what it becomes and what it asks for.
 
-As a command it takes a picture of the top of a page, 1366 x 1100 pixels by default:
+As a command it takes a picture of the top of a page, 1366 x 1100 pixels by default, or of one
+section alone, named by its id:
 
     python tests/python/browser.py target/report.html docs/images/report.png [width height]
+    python tests/python/browser.py target/report.html docs/images/append.png 900 820 recent
 """
 
 import json
@@ -84,8 +86,15 @@ class Browser:
         console = re.findall(r"CONSOLE[:(].*", done.stderr)
         return Page(done.stdout, console, _requests_of_page(json.loads(log.read_text())))
 
-    def screenshot(self, page: Path, picture: Path, width: int = 1366, height: int = 768) -> None:
-        """Write a PNG of the top of a page, `width` x `height` pixels."""
+    def screenshot(
+        self, page: Path, picture: Path, width: int = 1366, height: int = 768, section: str = ""
+    ) -> None:
+        """Write a PNG of the top of a page, or of one section, `width` x `height` pixels."""
+        if section:
+            others = f"header, nav, footer, section:not(#{section}) {{ display: none; }}"
+            html = page.read_text().replace("</head>", f"<style>{others}</style></head>", 1)
+            page = self._scratch / "section.html"
+            page.write_text(html)
         size = f"--window-size={width},{height}"
         self._run(size, f"--screenshot={picture}", page.as_uri())
 
@@ -103,7 +112,8 @@ def _requests_of_page(log: dict) -> list[str]:
 
 
 if __name__ == "__main__":
-    html, png, *size = sys.argv[1:]
+    html, png, *shown = sys.argv[1:]
+    size, section = shown[:2] or (1366, 1100), "".join(shown[2:])
     with tempfile.TemporaryDirectory() as folder:
         browser = Browser(find_chromium(), Path(folder))
-        browser.screenshot(Path(html).resolve(), Path(png), *(map(int, size or (1366, 1100))))
+        browser.screenshot(Path(html).resolve(), Path(png), *map(int, size), section)

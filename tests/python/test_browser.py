@@ -31,3 +31,16 @@ def test_pictures_and_prints_are_written(browser, tmp_path):
     browser.print(page, tmp_path / "page.pdf")
     assert (tmp_path / "page.png").read_bytes()[16:24].hex() == f"{300:08x}{200:08x}"
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_picture_of_a_section_shows_nothing_else(browser, tmp_path):
+    head, one, two = (
+        "<head></head>",
+        "<section id='one'>one</section>",
+        "<section id='two'>two</section>",
+    )
+    for name, html in (("both", head + one + two), ("alone", head + two)):
+        (tmp_path / f"{name}.html").write_text(html)
+        picture = tmp_path / f"{name}.png"
+        browser.screenshot(tmp_path / f"{name}.html", picture, 300, 200, "two" * (name == "both"))
+    assert (tmp_path / "both.png").read_bytes() == (tmp_path / "alone.png").read_bytes()
