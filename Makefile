@@ -7,7 +7,9 @@ FORMAT ?= table
 STATE ?= target/state
 PYTHON ?=
 NAME ?= scenario
+FROM ?=
 TO ?=
+EVERY ?= 5s
 DAYS ?=
 TABLES ?=
 SOAK ?= --kills 100 --interrupts 20 --pairs 10 --disk 1 --worlds 200
@@ -31,8 +33,8 @@ PYTEST = .venv/bin/pytest -n logical --maxprocesses 4
 TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools engines build append test-data slim diff validate report scenario export fingerprint test unit
-.PHONY: bench soak lint docs clean
+.PHONY: help setup tools engines build append test-data slim diff validate report scenario export
+.PHONY: replay fingerprint test unit bench soak lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -42,10 +44,11 @@ help: ## Show this list
 	@echo '  TARGET=local|spark|databricks    engine (default local)'
 	@echo '  STATE=folder                     where build saves its state, slim reads it'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10 to 3.13)'
-	@echo '  NAME=scenario                    of scenario: its schema is <schema>_<name>'
+	@echo '  NAME=scenario                    of scenario and replay: the schema is <schema>_<name>'
 	@echo '  SOAK="--kills 5 --pairs 2"       of soak: how many of each fault (default: all)'
 	@echo '  TO=folder                        of export; FORMAT=parquet|csv|duckdb'
 	@echo '  DAYS=30, TABLES="name name"      of export: the last 30 days, or 2025-11-01..2025-11-30'
+	@echo '  FROM=2025-12-01, TO=, EVERY=5s   of replay: first and last day, time from day to day'
 	@echo '  ALL=1, FORMAT=json               of fingerprint: int_ tables as well; JSON lines'
 
 setup: ## Prepare .venv (done by the other commands when needed)
@@ -94,6 +97,11 @@ export: ## Write the published tables as Parquet, CSV or a DuckDB file, to TO=fo
 	@scripts/setup.sh export
 	@$(TIMED) 'export' $(STOPPABLE) scripts/export.py --to '$(TO)' \
 	    --format '$(patsubst table,parquet,$(FORMAT))' --days '$(DAYS)' --tables '$(TABLES)'
+
+# NAME=scenario is the default of scenario.
+replay: setup ## Publish a built world again, a day each EVERY=5s, FROM= TO=, into a second schema
+	@$(STOPPABLE) scripts/replay.py --target $(TARGET) --from '$(FROM)' --to '$(TO)' \
+	    --every '$(EVERY)' --name '$(patsubst scenario,replay,$(NAME))'
 
 fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \

@@ -44,7 +44,8 @@ if __name__ == "__main__":
 """,
     # These import what takes long, so Ctrl-C often comes at that time.
     **dict.fromkeys(
-        ("report/__main__.py", "scripts/scenario.py"), "print('begun', flush=True)\nimport slow"
+        ("report/__main__.py", "scripts/scenario.py", "scripts/replay.py"),
+        "print('begun', flush=True)\nimport slow",
     ),
     "scripts/slow.py": "import time\ntime.sleep(60)",
     "scripts/setup.sh": "#!/bin/sh\n",
@@ -113,7 +114,7 @@ def test_sigterm_of_make_stops_dbt(checkout, command):
     assert status == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("command", ["report", "scenario"])
+@pytest.mark.parametrize("command", ["report", "scenario", "replay"])
 @pytest.mark.parametrize(("number", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_signals_end_a_script_with_one_line(checkout, command, number, to_group):
     status, lines = stopped(checkout, command, number, to_group)
