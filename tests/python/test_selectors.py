@@ -44,7 +44,8 @@ def models_of(ids: set[str], manifest: dict) -> set[str]:
 
 
 def test_usual_runs_are_described():
-    assert [each["name"] for each in SELECTORS] == ["dimensions", "facts", "quality", "fast"]
+    names = [each["name"] for each in SELECTORS]
+    assert names == ["append", "dimensions", "facts", "quality", "fast"]
     assert all(each["description"] for each in SELECTORS)
 
 
@@ -56,15 +57,32 @@ def test_run_needs_no_other_table(selected, manifest, selector):
         assert set(nodes[key]["depends_on"].get("nodes", [])) <= selected[selector], key
 
 
+def test_append_tests_the_published_tables_that_it_changes(selected, manifest):
+    """No seed, no table that stays as it is or is not published, and nothing of a whole world."""
+    nodes = manifest["nodes"]
+    tests = {key for key in selected["append"] if key.startswith("test.")}
+    models = selected["append"] - tests
+    assert {key.split(".")[0] for key in models} == {"model"}
+    assert len(tests) > 40
+    for key in tests:
+        assert "whole_world" not in nodes[key]["tags"], key
+        looked_at = nodes[key].get("attached_node")
+        if looked_at:
+            assert looked_at in models, key
+            assert nodes[looked_at]["name"].startswith("gold_"), key
+        else:
+            assert models & set(nodes[key]["depends_on"]["nodes"]), key
+
+
 def test_dimensions_are_all_dimensions_with_their_tests(selected, manifest):
-    assert models_of(selected["dimensions"], manifest) == {"dimensions"}
+    assert models_of(selected["dimensions"], manifest) == {"horizon", "dimensions"}
     of_folder = {k for k, n in manifest["nodes"].items() if n["fqn"][1] == "dimensions"}
     assert {k for k in of_folder if k.startswith("model.")} <= selected["dimensions"]
     assert any(key.startswith("test.") for key in selected["dimensions"])
 
 
 def test_facts_are_all_facts_and_what_they_are_made_from(selected, manifest):
-    folders = {"dimensions", "demand", "allocation", "facts", "web"}
+    folders = {"horizon", "dimensions", "demand", "allocation", "facts", "web"}
     assert models_of(selected["facts"], manifest) == folders
     models = {k for k, n in manifest["nodes"].items() if n["resource_type"] == "model"}
     facts = {key for key in models if manifest["nodes"][key]["fqn"][1] in ("facts", "web")}
@@ -90,5 +108,6 @@ def test_fast_leaves_out_what_is_slow_and_keeps_tests_of_single_models(selected,
     assert kinds == {"seed", "model", "test"}
     for key in selected["fast"]:
         if key.startswith("test."):
-            (parent,) = manifest["nodes"][key]["depends_on"]["nodes"]
+            parents = set(manifest["nodes"][key]["depends_on"]["nodes"])
+            (parent,) = parents - {"model.stocktrue.int_simulated_days"}
             assert parent.startswith("model."), key
