@@ -12,7 +12,7 @@ TO ?=
 EVERY ?= 5s
 DAYS ?=
 TABLES ?=
-SOAK ?= --kills 100 --interrupts 20 --pairs 10 --disk 1 --worlds 200
+SOAK ?= --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1 --worlds 200 --grow small
 export PRESET VARS PYTHON
 # Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,7 +45,7 @@ help: ## Show this list
 	@echo '  STATE=folder                     where build saves its state, slim reads it'
 	@echo '  PYTHON=/path/to/python3.12       interpreter for .venv (3.10 to 3.13)'
 	@echo '  NAME=scenario                    of scenario and replay: the schema is <schema>_<name>'
-	@echo '  SOAK="--kills 5 --pairs 2"       of soak: how many of each fault (default: all)'
+	@echo '  SOAK="--kills 5 --appends 10"    of soak: how many of each fault (default: all)'
 	@echo '  TO=folder                        of export; FORMAT=parquet|csv|duckdb'
 	@echo '  DAYS=30, TABLES="name name"      of export: the last 30 days, or 2025-11-01..2025-11-30'
 	@echo '  FROM=2025-12-01, TO=, EVERY=5s   of replay: first and last day, time from day to day'
@@ -122,7 +122,7 @@ unit: engines ## Run the Python tests that need no tables
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
 
-soak: setup ## Kill, interrupt and crowd tiny builds, and check that nothing is lost (hours)
+soak: setup ## Kill, interrupt and crowd builds and appends, and check that nothing is lost (hours)
 	@$(STOPPABLE) scripts/soak.py $(SOAK)
 
 lint: tools ## Check the style of Python, YAML and SQL, and the types of Python

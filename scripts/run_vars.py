@@ -50,12 +50,16 @@ def given_vars(text: str) -> dict[str, Any]:
     return load("{" + text + "}")
 
 
+def preset_names() -> list[str]:
+    """Return the names of the presets in the order of the alphabet."""
+    return sorted(path.stem for path in PRESETS.glob("*.yml"))
+
+
 def merged_vars() -> dict[str, Any]:
     """Return the variables of PRESET and VARS, or exit with one line that says what is wrong."""
     preset = os.environ.get("PRESET") or "small"
-    presets = sorted(path.stem for path in PRESETS.glob("*.yml"))
-    if preset not in presets:
-        sys.exit(f"PRESET: got {preset!r}, allowed: {', '.join(presets)}")
+    if preset not in preset_names():
+        sys.exit(f"PRESET: got {preset!r}, allowed: {', '.join(preset_names())}")
     text = os.environ.get("VARS", "")
     try:
         given = given_vars(text)

@@ -1,12 +1,16 @@
 """Mistreat builds of tiny worlds on the embedded engine, and check that nothing is lost.
 
-    python scripts/soak.py --kills 100 --interrupts 20 --pairs 10 --disk 1 --worlds 200
+    python scripts/soak.py --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1
+        --worlds 200 --grow small
 
 kills        SIGKILL at a random moment of a build
+appends      likewise of an append of days to a world that grows, see soak_appends.py
 interrupts   SIGINT likewise, to the process or to its group: dbt must end soon, without a traceback
 pairs        two builds at once into one schema: exactly one is refused, with a line
 disk         a disk that gets full (a small tmpfs; for root on Linux, skipped elsewhere)
 worlds       builds with random variables, tests included, each green or refused with a line
+grow         a preset, whose world is made at once and by appending days: 80 and ten times one are
+             90, and so are 60 and 30
 
 The builds are by turns of two worlds that differ in their seed. After each fault every table must
 be readable and wholly of one of the two worlds; the next build must give the fingerprints of its
@@ -26,9 +30,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import run_vars
+import soak_appends
 import stoppable
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,21 +73,33 @@ class Soak:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
+    # How many appends are killed in all, and the world that they are of.
+    appends: int = 0
+    growing: soak_appends.Growing = field(init=False)
+
+    FINGERPRINT: ClassVar = (
+        *("--quiet", "run-operation", "fingerprint"),
+        *("--args", "{intermediate: true, format: json}"),
+    )
 
     def start(self, seed: int, *command: str, name: str = "build") -> subprocess.Popen[bytes]:
         """Start a dbt command on the tiny world of a seed, in a process group of its own."""
-        return self._start({"random_seed": seed}, *command, name=name)
+        return self.start_with({"random_seed": seed}, *command, name=name)
 
-    def _start(self, changed: dict[str, Any], *command: str, name: str) -> subprocess.Popen[bytes]:
+    def start_with(
+        self, changed: dict[str, Any], *command: str, name: str, **environment: str
+    ) -> subprocess.Popen[bytes]:
+        """Start a dbt command with variables over those of tiny, and others of the environment."""
         target = self.folder / name
         target.mkdir(parents=True, exist_ok=True)
-        environment = {
+        environ = {
             **os.environ,
             "PRESET": "tiny",
             "VARS": json.dumps(changed),
             "STOCKTRUE_WAREHOUSE": str(self.folder / "warehouse"),
             "STOCKTRUE_SCHEMA": "soak",
             "DBT_LOG_PATH": str(target),
+            **environment,
         }
         with (target / "output").open("w") as output:
             process = subprocess.Popen(
@@ -90,7 +107,7 @@ class Soak:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment,
+                env=environ,
                 start_new_session=True,
                 # What runs in the background of a shell has its children ignore Ctrl-C.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -124,9 +141,11 @@ class Soak:
 
     def fingerprints(self) -> Fingerprints:
         """Return rows and hash of every table, read by a process of its own."""
-        arguments = "{intermediate: true, format: json}"
-        command = ("--quiet", "run-operation", "fingerprint", "--args", arguments)
-        ended = self.wait(self.start(SEEDS[0], *command, name="read"), name="read")
+        return self.read_fingerprints(self.start(SEEDS[0], *self.FINGERPRINT, name="read"), "read")
+
+    def read_fingerprints(self, process: subprocess.Popen[bytes], name: str) -> Fingerprints:
+        """Wait for the command of the fingerprints and return what it prints."""
+        ended = self.wait(process, name=name)
         lines = [json.loads(line) for line in ended.output.splitlines() if line.startswith("{")]
         if ended.status:
             self.fail("a table cannot be read", ended.output)
@@ -246,7 +265,7 @@ class Soak:
         """Build and test a world of random variables."""
         changed = random_variables(chance)
         command = ("build", "--exclude-resource-type", "unit_test")
-        ended = self.wait(self._start(changed, *command, name="world"), name="world")
+        ended = self.wait(self.start_with(changed, *command, name="world"), name="world")
         if ended.status == 0:
             self.counts["green"] += 1
         elif "Compilation Error" in ended.output and " allowed: " in ended.output:
@@ -264,7 +283,7 @@ def random_variables(chance: random.Random) -> dict[str, Any]:
         if chance.random() < 0.5 and name not in CAPS:
             continue
         at = chance.choice([0, 1, *(chance.random() for _ in range(8))])
-        if entry["kind"] == "date":
+        if entry["kind"] in ("date", "optional date"):
             first, last = date.fromisoformat(low), date.fromisoformat(high)
             changed[name] = str(first + timedelta(round(at * (last - first).days)))
         elif entry["kind"] == "day range":
@@ -288,6 +307,7 @@ def main() -> int:
     )
     trials = {
         "kills": Soak.kill,
+        "appends": soak_appends.kill_append,
         "interrupts": Soak.interrupt,
         "pairs": Soak.pair,
         "disk": Soak.fill_disk,
@@ -298,17 +318,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments and variables")
     parser.add_argument("--select", nargs="*", default=[], help="models, as for dbt; all without")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="removed at the start")
+    parser.add_argument("--grow", choices=run_vars.preset_names(), help="a preset, of any size")
     asked = parser.parse_args()
     shutil.rmtree(asked.folder, ignore_errors=True)
-    soak = Soak(asked.folder.resolve(), asked.select)
+    soak = Soak(asked.folder.resolve(), asked.select, appends=asked.appends)
     try:
-        if any(getattr(asked, name) for name in trials if name != "worlds"):
+        if any(getattr(asked, name) for name in trials.keys() - {"appends", "worlds"}):
             soak.begin()
         for name, trial in trials.items():
             chance = random.Random(f"{asked.seed} {name}")
             for number in range(getattr(asked, name)):
                 say(f"{name} {number + 1} of {getattr(asked, name)}")
                 trial(soak, chance, number)
+        if asked.grow:
+            soak_appends.grow(soak, asked.grow)
     finally:
         soak.end()
     done = ", ".join(f"{count} {what}" for what, count in soak.counts.items())

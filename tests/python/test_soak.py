@@ -1,12 +1,19 @@
 """The soak test finds the faults that it is for: here in builds of a stub in place of dbt."""
 
+import json
 import random
 import signal
+import subprocess
 import sys
+from datetime import date, timedelta
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import run_vars
 import soak
+import soak_appends
+from deltalake import DeltaTable, write_deltalake
 
 TABLES = ("t1", "t2", "t3")
 # Three files as tables, which hold the seed of their world. FAULT is what it does wrong.
@@ -106,6 +113,122 @@ def test_builds_end_with_it(run, monkeypatch):
     with pytest.raises(SystemExit):
         run("deaf", "--kills", "1")
     assert [build.poll() for build in started] == [-signal.SIGKILL]
+
+
+class StubWorld:
+    """In place of dbt: a table of one row a day and the table world; every second append stops.
+
+    `fault` is what it does wrong.
+    """
+
+    def __init__(self, folder, fault: str) -> None:
+        self.folder, self.fault, self.appends = folder, fault, 0
+
+    def start(self, changed, *command: str, name: str, **environment: str) -> subprocess.Popen:
+        """Do what the command asks for, at once, and return a process that ends or hangs."""
+        self.schema = self.folder / "grown" / name / "soak"
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        output, argv = "", [sys.executable, "-c", ""]
+        if "run-operation" in command:
+            days = DeltaTable(self.schema / "gold_sales_fact").to_pyarrow_table()["date_key"]
+            wrong = "!" * (self.fault == "other world" and name != "once")
+            content = str(sorted(days.to_pylist())) + wrong
+            output = json.dumps({"table": "gold_sales_fact", "rows": len(days), "hash": content})
+        elif days := environment["STOCKTRUE_APPEND_DAYS"]:
+            argv = self.append(int(days))
+        elif "build" in command:
+            self.first = date.fromisoformat(changed.get("start_date", "2025-10-03"))
+            self.last = self.first - timedelta(1)
+            self.write(changed.get("date_range_days", 90))
+            self.close()
+        (self.folder / name / "output").write_text(output)
+        return subprocess.Popen(argv, start_new_session=True)
+
+    def append(self, days: int) -> list[str]:
+        """Add days; the second append does not close them, and the third does it again."""
+        self.appends += 1
+        closed = self.last
+        if self.fault == "changes a closed day" and self.appends == 2:
+            DeltaTable(self.schema / "gold_sales_fact").delete("date_key < 20260101")
+        self.write(days)
+        if self.fault == "removes a version" and self.appends == 2:
+            table = DeltaTable(self.schema / "gold_sales_fact")
+            write_deltalake(table.table_uri, table.to_pyarrow_table(), mode="overwrite")
+            for path in table.file_uris():
+                Path(path).unlink()
+        if self.appends % 2 == 0:
+            self.last = closed
+            return [sys.executable, "-c", "import time; time.sleep(60)"]
+        if self.fault != "does not close" or self.appends < 3:
+            self.close()
+        status = int(self.fault == "fails" and self.appends == 3)
+        return [sys.executable, "-c", f"raise SystemExit({status})"]
+
+    def write(self, days: int) -> None:
+        """Add the rows of days after the last one, in place of those there."""
+        added = self.last >= self.first
+        keys = [int(f"{self.last + timedelta(n):%Y%m%d}") for n in range(1, days + 1)]
+        write_deltalake(
+            self.schema / "gold_sales_fact",
+            pa.table({"date_key": pa.array(keys, pa.int32())}),
+            mode="overwrite",
+            predicate=f"date_key > {self.last:%Y%m%d}" if added else None,
+        )
+        self.last += timedelta(days)
+
+    def close(self) -> None:
+        """Write the row of the table world."""
+        versions = json.dumps({"gold_sales_fact": table_version(self.schema)})
+        row = {"last_closed_date": [self.last], "table_versions": [versions]}
+        write_deltalake(self.schema / "world", pa.table(row), mode="append")
+
+
+@pytest.fixture
+def grow(run, monkeypatch, tmp_path):
+    """Return a function that runs the part of the soak test about appends on a stub."""
+
+    def start(fault: str, *options: str) -> tuple[int, str]:
+        stub = StubWorld(tmp_path / "soak", fault)
+        monkeypatch.setattr(soak.Soak, "start_with", lambda _, *a, **named: stub.start(*a, **named))
+        monkeypatch.setattr(random.Random, "random", lambda _: 0.5)  # one kill before each append
+        return run("", *options)
+
+    return start
+
+
+def table_version(schema) -> int:
+    """Return the version of the only table of the stub."""
+    return DeltaTable(schema / "gold_sales_fact").version()
+
+
+def test_killed_appends_leave_nothing_wrong(grow):
+    status, printed = grow("", "--appends", "2")
+    assert status == 0, printed
+    assert "2 appends killed, 1 grown worlds compared; 0 failures" in printed
+
+
+def test_splits_of_a_preset_are_compared(grow, monkeypatch):
+    monkeypatch.setattr(StubWorld, "append", lambda stub, days: stub.write(days) or ["true"])
+    assert soak_appends.splits(90) == [[80, *[1] * 10], [60, 30]]
+    status, printed = grow("", "--grow", "small")
+    assert status == 0, printed
+    assert "2 grown worlds compared; 0 failures" in printed
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("changes a closed day", "gold_sales_fact has changed up to"),
+        ("removes a version", "the closed world cannot be read"),
+        ("does not close", "the next append of "),
+        ("fails", "build --selector append"),
+        ("other world", "differs from one built at once: gold_sales_fact"),
+    ],
+)
+def test_each_fault_of_an_append_is_found(grow, fault, message):
+    status, printed = grow(fault, "--appends", "1")
+    assert status == 1
+    assert message in printed
 
 
 def test_random_worlds_are_allowed():
