@@ -41,7 +41,10 @@
     {%- if end in ["", "None"] -%}
         date_add({{ first_day_of_variables() }}, {{ var("date_range_days") }} - 1)
     {%- else -%}
-        cast('{{ run_started_at.strftime("%Y-%m-%d") if end == "today" else end }}' as date)
+        {%- if end in ["today", "yesterday"] -%}
+            {%- set end = requested_last_day({"to": end}, none) -%}
+        {%- endif -%}
+        cast('{{ end }}' as date)
     {%- endif -%}
 {%- endmacro %}
 

@@ -13,7 +13,7 @@
         {"name": "start_date", "kind": "date", "min": "2000-01-01", "max": "2049-12-31",
             "meaning": "first simulated day"},
         {"name": "end_date", "kind": "optional date", "min": "2000-01-01", "max": "2059-12-31",
-            "meaning": "last simulated day in place of the first one, or today"},
+            "meaning": "last simulated day in place of the first one; today and yesterday as well"},
         {"name": "date_range_days", "kind": "whole number", "min": 7, "max": 3650,
             "meaning": "number of simulated days when a world begins, the first one included"},
         {"name": "num_customers", "kind": "whole number", "min": 10, "max": 2000000,
@@ -72,7 +72,7 @@
 {% macro var_problems(values, given) %}
     {% set spec = variable_spec() %}
     {% set problems = [] %}
-    {% for name, value in given.items() %}
+    {% for name, value in given.items() if name not in ["append_days", "append_to"] %}
         {# Names with a colon belong to packages, such as 'dbt_date:time_zone'. #}
         {% if name not in values and ":" not in name | string %}
             {% set hint = closest_name(name | string, values | list) %}
@@ -136,7 +136,7 @@
         {# `.nan` compares false to everything, so it is outside any range. #}
         {% do return((value is integer or value is float) and entry.min <= value <= entry.max) %}
     {% elif entry.kind in ["date", "optional date"] %}
-        {% if entry.kind == "optional date" and value in ["", none, "today"] %}
+        {% if entry.kind == "optional date" and value in ["", none, "today", "yesterday"] %}
             {% do return(true) %}
         {% endif %}
         {% do return(is_date_text(value | string) and entry.min <= value | string <= entry.max) %}
@@ -167,7 +167,7 @@
         {% do return("a date 'YYYY-MM-DD' from " ~ entry.min ~ " to " ~ entry.max) %}
     {% elif entry.kind == "optional date" %}
         {% do return(
-            "today, a date 'YYYY-MM-DD' from " ~ entry.min ~ " to " ~ entry.max ~ ", or empty"
+            "today, yesterday, a date 'YYYY-MM-DD' from " ~ entry.min ~ " to " ~ entry.max ~ ", or empty"
         ) %}
     {% elif entry.kind == "day range" %}
         {% do return(

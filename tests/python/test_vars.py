@@ -26,6 +26,7 @@ def allowed(entry: dict) -> str:
     low, high = entry["min"], entry["max"]
     reason = f", as {entry['reason']}" if "reason" in entry else ""
     return {
+        "optional date": f"today, yesterday, a date 'YYYY-MM-DD' from {low} to {high}, or empty",
         "date": f"a date 'YYYY-MM-DD' from {low} to {high}",
         "day range": f"[fewest, most] as two whole numbers from {low} to {high}, the smaller first",
     }.get(entry["kind"], f"a {entry['kind']} from {low} to {high}{reason}")
@@ -52,7 +53,12 @@ WRONG_EVERYWHERE = [
     (".inf", "inf"),
 ]
 WRONG = [
-    *((name, text, shown) for name in DEFAULTS for text, shown in WRONG_EVERYWHERE),
+    *(
+        (name, text, shown)
+        for name in DEFAULTS
+        for text, shown in WRONG_EVERYWHERE
+        if (name, text) != ("end_date", "")
+    ),
     *(
         (entry["name"], str(value), str(value))
         for entry in SPEC
@@ -104,6 +110,11 @@ RIGHT = [
     "cart_abandonment_base_rate: 0\ncart_abandonment_increase: 1",
     "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.3",
     "num_products: 143165\nnum_locations: 1000\ndate_range_days: 70",
+    "end_date: today",
+    "end_date: yesterday",
+    "end_date:",
+    "append_to: yesterday",
+    "append_days: 3",
     "'dbt_date:time_zone': Europe/Berlin",
 ]
 
