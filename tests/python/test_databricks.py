@@ -26,6 +26,7 @@ from databricks_stand_in import server
 from databricks_stand_in.workspace import Workspace
 from dbt.adapters.embedded import engines
 from dbt.adapters.embedded.warehouse import Warehouse
+from dbt.config.utils import parse_cli_vars
 from deltalake import DeltaTable
 from pyarrow import parquet
 from support import (
@@ -379,7 +380,7 @@ def bundle():
 
 def test_jobs_of_the_bundle_are_those_of_the_jobs_api(bundle):
     """The SDK drops what the API does not know, and nothing may be dropped."""
-    assert set(bundle["resources"]["jobs"]) == {"stocktrue", "stocktrue_preset"}
+    assert set(bundle["resources"]["jobs"]) == {"stocktrue", "stocktrue_start"}
     for job in bundle["resources"]["jobs"].values():
         assert JobSettings.from_dict(job).as_dict() == job
         (task,) = job["tasks"]
@@ -417,13 +418,25 @@ def test_commands_of_the_bundle_take_the_variables_of_a_preset(bundle, preset):
     variables = done.stdout.strip()
     assert "=" not in variables
     jobs = bundle["resources"]["jobs"]
-    for name, reference in (
-        ("stocktrue", "${var.vars}"),
-        ("stocktrue_preset", "{{job.parameters.vars}}"),
+    for name, reference, more in (
+        ("stocktrue", "${var.vars}", {"append_to": "yesterday"}),
+        ("stocktrue_start", "{{job.parameters.vars}}", {"end_date": "yesterday"}),
     ):
         (command,) = jobs[name]["tasks"][0]["dbt_task"]["commands"]
         words = shlex.split(command.replace(reference, variables))
         assert words[:2] == ["dbt", "build"]
-        given = json.loads(words[words.index("--vars") + 1])
-        assert given.items() >= json.loads(variables).items()
+        given = parse_cli_vars(words[words.index("--vars") + 1])
+        assert given == {**json.loads(variables), **more}
         assert given["num_products"] > 0
+
+
+def test_a_failed_append_is_tried_again_and_a_world_is_not_begun_again(bundle):
+    """An append completes what another one began; a build anew is for whoever asks for it."""
+    jobs = bundle["resources"]["jobs"]
+    (append,), (start,) = jobs["stocktrue"]["tasks"], jobs["stocktrue_start"]["tasks"]
+    assert append["max_retries"] > 0
+    assert "--selector append" in append["dbt_task"]["commands"][0]
+    assert "--full-refresh" not in append["dbt_task"]["commands"][0]
+    assert "--full-refresh" in start["dbt_task"]["commands"][0]
+    assert "max_retries" not in start
+    assert "schedule" not in jobs["stocktrue_start"]
