@@ -144,6 +144,8 @@ def test_versions_of_a_table_that_changes_in_part_stay_for_a_while(warehouse, se
             assert sorted(read_delta(DeltaTable(folder, version=version))["n"].to_pylist())[3:] == [
                 version - 1
             ] * (version > 1)
+            found = session.sql(f"select max(n) from main.t version as of {version}").collect()
+            assert found == [(version - 1,)]
     assert len(list(folder.glob("*.parquet"))) <= storage.KEPT_VERSIONS + 2
     assert len(list((folder / "_delta_log").iterdir())) < 4 * storage.KEPT_VERSIONS
     warehouse.replace_table(session.range(3), "main", "t")

@@ -106,10 +106,12 @@ class DeltaStorage:
                 return
             used.update(removed)
             if current % self.CHECKPOINT_EVERY == 0:
-                # Of the previous version: Sail finds no version before the last checkpoint.
+                # Of the previous version, which others may look for as long as the hint is there.
                 with suppress(DeltaError, OSError):  # as on a full disk: a later one does as well
                     table.load_as_version(current - 1)
                     table.create_checkpoint()
+            # With this hint Sail finds no version before the last checkpoint; without, it looks.
+            (folder / "_delta_log" / "_last_checkpoint").unlink(missing_ok=True)
         for path in folder.glob("*.parquet*"):
             if path.name not in used and self.OWN.fullmatch(path.name):
                 path.unlink(missing_ok=True)
