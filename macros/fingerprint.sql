@@ -4,7 +4,7 @@
         dbt run-operation fingerprint --args '{intermediate: true, format: json}'
 
     Equal tables have equal fingerprints whatever the engine, the order of the rows and the layout
-    of the files; etl_timestamp does not count. Lines are printed as the tables are read.
+    of the files; etl_timestamp and table_versions do not count. Lines are printed as the tables are read.
 #}
 {% macro fingerprint(intermediate=false, format="table") %}
     {% if format not in ["table", "json"] %}
@@ -64,7 +64,7 @@
                     cast(
                         xxhash64(
                             {%- for column in columns | sort(attribute="name")
-                                    if column.name != "etl_timestamp" %}
+                                    if column.name not in ["etl_timestamp", "table_versions"] %}
                             {{ "nanvl(%s, cast('NaN' as double))" | format(column.quoted)
                                 if column.dtype == "double" else column.quoted }},
                             {{ column.quoted }} is null{{ "," if not loop.last }}

@@ -44,7 +44,7 @@ customers as (
         *,
         {{ customer_number('customer_key') }} as customer_number
     from {{ ref('gold_customer_dim') }}
-    where is_current
+    where {{ last_simulated_sunday() }} between effective_date and expiration_date
 
 ),
 

@@ -31,19 +31,35 @@ simulated_days as (
 
 ),
 
+closings as (
+
+    {% if is_appending() %}
+        select
+            coalesce(
+                max(earlier.last_closed_date), max(date_sub(simulated_days.first_date, 1))
+            ) as closed_before
+        from simulated_days
+        left join {{ this }} as earlier on earlier.last_closed_date < simulated_days.last_date
+    {% else %}
+        select date_sub(first_date, 1) as closed_before
+        from simulated_days
+    {% endif %}
+
+),
+
 final as (
 
     select
-        last_date as last_closed_date,
-        first_date,
-        cast(datediff(last_date, coalesce(closed_date, date_sub(first_date, 1))) as int)
-            as days_added,
+        simulated_days.last_date as last_closed_date,
+        simulated_days.first_date,
+        cast(datediff(simulated_days.last_date, closings.closed_before) as int) as days_added,
         cast({{ var('random_seed') }} as int) as random_seed,
         '{{ variables_as_json() | replace("'", "''") }}' as variables,
         '{{ seed_files_as_json() }}' as seed_files,
         '{{ table_versions_as_json() }}' as table_versions,
         {{ audit_columns() }}
     from simulated_days
+    cross join closings
 
 )
 
