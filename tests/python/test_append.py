@@ -217,14 +217,17 @@ MISTAKES = [
 SEEING = [name for _, names in MISTAKES for name in names]
 
 
-def newest(days: list) -> str:
+def newest(column: str, days: list) -> str:
     """Return the condition for the last day."""
-    return f">= '{days[-1]}'"
+    return f"{column} >= '{days[-1]}'"
 
 
-def oldest(days: list) -> str:
-    """Return the condition for the days of about a week, which an append does not look at."""
-    return f"<= '{days[min(7, (len(days) - 1) // 2)]}'"
+def oldest(column: str, days: list) -> str:
+    """Return the condition for days that an append does not look at: eight, or the first.
+
+    A stockout or a version that began early may end late, so of these it is the first.
+    """
+    return f"{column} <= '{days[7 if column == 'date_key' else 0]}'"
 
 
 def with_mistakes(world: World, folder, pick) -> World:
@@ -235,7 +238,7 @@ def with_mistakes(world: World, folder, pick) -> World:
     for (table, of, column, value), _ in MISTAKES:
         days = {day for day in copied.table(table)[of].to_pylist() if day}
         changed = DeltaTable(copied.folder(table)).update(
-            {column: value}, predicate=f"{of} {pick(sorted(days))}"
+            {column: value}, predicate=pick(of, sorted(days))
         )
         assert changed["num_updated_rows"], table
     return copied
