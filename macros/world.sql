@@ -146,7 +146,7 @@
             ~ " append days to: run make build first"
         ) %}
     {% elif not problems %}
-        {% set problems = world_problems(closing, requested or {}) %}
+        {% set problems = world_problems(closing) %}
     {% endif %}
     {% if problems %}
         {% do exceptions.raise_compiler_error(problems | join("\n")) %}
@@ -174,7 +174,7 @@
 
 
 {# The lines about what the world of a closing was made from and is not any more. #}
-{% macro world_problems(closing, requested) %}
+{% macro world_problems(closing) %}
     {% set problems = [] %}
     {% set was, now = fromjson(closing.variables), fromjson(variables_as_json()) %}
     {% for name, value in now.items() if name not in horizon_variables() %}

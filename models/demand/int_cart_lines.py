@@ -1003,6 +1003,7 @@ def spark_ddl(schema):
         pa.string(): "string",
         pa.date32(): "date",
         pa.list_(pa.int32()): "array<int>",
+        pa.list_(pa.float64()): "array<double>",
     }
     return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
