@@ -274,3 +274,46 @@ def test_old_days_are_tested_by_the_run_of_all_data_tests(grown, manifest, tmp_p
     assert not [name for name in ran if "whole_world" in tags.get(name, [])]
     failed, _ = failing(world, tmp_path / "target", "--select", *SEEING)
     assert set(SEEING) - failed == set()
+
+
+def consume(world: World, target, *options: str, up_to: str = "9999-12-31") -> dict[str, list]:
+    """Run the project in docs/consumer/ up to a day, and return the rows of its tables."""
+    run = run_dbt(
+        *("run", *options),
+        project=ROOT / "docs" / "consumer",
+        target=target,
+        env={
+            "STOCKTRUE_WAREHOUSE": str(world.warehouse),
+            "STOCKTRUE_SCHEMA": SCHEMA,
+            "STOCKTRUE_UP_TO": up_to,
+        },
+    )
+    assert run.returncode == 0, run.output[-3000:]
+    tables = ("daily_category_revenue", "cart_recovery_daily")
+    return {name: World(world.warehouse, "consumer").table(name).to_pylist() for name in tables}
+
+
+def without_version(rows: list[dict]) -> list[str]:
+    """Return rows as sorted text, without how far their reader was then."""
+    return sorted(str({key: row[key] for key in row if key != "read_version"}) for row in rows)
+
+
+@pytest.mark.tables
+def test_consumer_who_follows_the_closings_is_where_a_full_refresh_is(grown, tmp_path):
+    """Each run reads what was closed since the last one; some of it revises what it has read."""
+    world, _ = grown
+    days = [str(row["last_closed_date"]) for row in closings(world)]
+    runs = [consume(world, tmp_path / "target", up_to=day) for day in days]
+    at_once = consume(world, tmp_path / "target", "--full-refresh")
+    for name, rows in at_once.items():
+        assert without_version(runs[-1][name]) == without_version(rows), name
+    read_in = {row["read_version"] for row in runs[-1]["cart_recovery_daily"]}
+    assert len(read_in) > 1
+    for run, day in zip(runs, days, strict=True):
+        last = max(row["date_key"] for row in run["daily_category_revenue"])
+        assert str(last) == day.replace("-", "")
+    first, last = (
+        {(row["date_key"], row["channel_key"]): row["recovered_carts"] for row in rows}
+        for rows in (runs[0]["cart_recovery_daily"], runs[-1]["cart_recovery_daily"])
+    )
+    assert any(first[key] < last[key] for key in first)
