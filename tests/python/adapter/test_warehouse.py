@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.storage import ParquetStorage
@@ -126,6 +127,17 @@ def test_twenty_versions_take_the_space_of_two(warehouse, session, tmp_path):
     session.sql("drop table main.t")
     again.attach("main")
     assert session.sql("select min(n), count(*) from main.t").collect() == [(20, 20_000)]
+
+
+def test_numbers_are_read_as_they_are_written(warehouse, session, tmp_path):
+    """Of a column with one value in a file, too, where the log would tell it."""
+    number = 0.9950395851563593
+    for name, column in (("a", "`a number`"), ("b", "n")):
+        rows = session.sql(f"select {number}D as {column}, 7 as `whole, exact`")
+        warehouse.replace_table(rows, "main", name)
+        assert session.sql(f"select * from main.{name}").collect() == [(number, 7)]
+        added = pa.table(DeltaTable(tmp_path / "main" / name).get_add_actions(flatten=True))
+        assert added["min.whole, exact"].to_pylist() == [7]
 
 
 def test_versions_of_a_table_that_changes_in_part_stay_for_a_while(warehouse, session, tmp_path):

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from dbt_common.exceptions import DbtRuntimeError
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DoubleType, FloatType, StructType
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # A data file of Sail and of Spark; a number behind it says that the write was cut short.
@@ -60,6 +60,12 @@ class DeltaStorage:
     def overwrite(self, session: Any, frame: Any, folder: Path) -> None:
         """Replaces rows and schema in one commit."""
         writer = frame.write.format("delta").mode("overwrite")
+        if not self.exists(folder):
+            # What the log says of a file with one value is what Sail reads, the last bit wrong.
+            exact = [
+                f"`{f.name}`" for f in frame.schema if f.dataType not in (FloatType(), DoubleType())
+            ]
+            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(exact))
         writer.option("overwriteSchema", "true").save(str(folder))
 
     def append(self, session: Any, frame: Any, folder: Path) -> None:
