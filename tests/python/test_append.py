@@ -120,6 +120,18 @@ def test_world_tells_what_is_complete(grown):
 
 
 @pytest.mark.tables
+def test_versions_that_the_world_names_are_there_after_two_attempts(grown, manifest):
+    """So not those of tables that each attempt builds anew."""
+    world, _ = grown
+    named = json.loads(closings(world)[-1]["table_versions"])
+    for name, version in named.items():
+        node = manifest["nodes"][f"model.stocktrue.{name}"]
+        assert not {"rebuilt_daily", "quality"} & set(node["tags"]), name
+        DeltaTable(world.folder(name), version=version)
+    assert set(FACTS) <= set(named)
+
+
+@pytest.mark.tables
 @pytest.mark.parametrize("name", FACTS)
 def test_new_version_of_a_table_holds_the_new_rows(grown, name):
     """A consumer who keeps the version that it has read gets what was added, and nothing else."""
