@@ -2,7 +2,7 @@
 
 Each table that `make slim` has built is compared with the one of the state: by its primary key,
 or by whole rows where it has none or the key does not tell rows apart. The embedded engine joins
-the two. The load time of a row, etl_timestamp, does not count.
+the two. When and how a row was loaded, etl_timestamp and table_versions, does not count.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from dbt.adapters.embedded.warehouse import Warehouse, quote
 from slim import FACTS, MANIFEST, ROOT
 
 RESULTS = "run_results.json"
-LOAD_TIME = "etl_timestamp"
+LOADED = ("etl_timestamp", "table_versions")
 # By this line the workflow finds its comment on a pull request again.
 MARK = "<!-- data-diff -->"
 # GitHub takes 65,536 in a comment.
@@ -96,7 +96,7 @@ class Comparison:
         old, new = table_name(before), table_name(now)
         types, old_types = self._types(new), self._types(old)
         shared = [name for name in types if types[name] == old_types.get(name)]
-        columns = [name for name in shared if name != LOAD_TIME]
+        columns = [name for name in shared if name not in LOADED]
         key = primary_key(now)
         found = Difference(self._count(old), self._count(new))
         if not columns:

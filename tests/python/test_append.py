@@ -247,6 +247,9 @@ def with_mistakes(world: World, folder, pick) -> World:
     copied = World(folder / "warehouse")
     shutil.copytree(world.warehouse, copied.warehouse)
     DeltaTable(copied.folder("int_simulated_days")).update({"closed_date": "last_date - 1"})
+    # As before the closing, which is when an append runs its tests.
+    last = closings(world)[-1]["last_closed_date"]
+    DeltaTable(copied.folder("world")).delete(f"last_closed_date = '{last}'")
     for (table, of, column, value), _ in MISTAKES:
         days = {day for day in copied.table(table)[of].to_pylist() if day}
         changed = DeltaTable(copied.folder(table)).update(

@@ -69,7 +69,7 @@ def test_append_tests_the_published_tables_that_it_changes(selected, manifest):
         looked_at = nodes[key].get("attached_node")
         if looked_at:
             assert looked_at in models, key
-            assert nodes[looked_at]["name"].startswith("gold_"), key
+            assert nodes[looked_at]["config"]["access"] == "public", key
         else:
             assert models & set(nodes[key]["depends_on"]["nodes"]), key
 

@@ -193,6 +193,7 @@ def test_build_reads_the_tables_of_the_state(project, state, change):
             f"{rows} | {rows} | 0 | 0 | {deliveries} | `movement_reason` {deliveries}"
         ),
         "movement_types": f"{seed} | {seed} | 1 | 1 | - | ",
+        "world": "1 | 1 | 0 | 0 | 1 | `seed_files` 1",
     }
     assert "`gold_sales_monthly_agg`" in text
 
