@@ -24,8 +24,8 @@ periods as (
     select
         explode(
             sequence(
-                {{ closed_day_count() }} div {{ period_days }},
-                ({{ simulated_day_count() }} - 1) div {{ period_days }}
+                cast({{ closed_day_count() }} div {{ period_days }} as int),
+                cast(({{ simulated_day_count() }} - 1) div {{ period_days }} as int)
             )
         ) as period
 
