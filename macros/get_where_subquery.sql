@@ -11,15 +11,9 @@
     {% if command.selector != "append" and not (command.which == "build" and requested_days()) %}
         {% do return(none) %}
     {% endif %}
-    {% set days = days_of_command(relation_of_model("int_simulated_days")) %}
+    {% set relation = built_relation("int_simulated_days") %}
+    {% set days = days_of_command(relation) if relation else none %}
     {% do return(days if days and days.closed is not none else none) %}
-{% endmacro %}
-
-
-{# The table of a model, for code that tests share: each would depend on what ref names there. #}
-{% macro relation_of_model(name) %}
-    {% set node = graph.nodes["model." ~ project_name ~ "." ~ name] %}
-    {% do return(api.Relation.create(node.database, node.schema, node.alias)) %}
 {% endmacro %}
 
 
@@ -55,7 +49,7 @@
     {% set key = "closing time of " ~ days.closed %}
     {% if not graph.get(key) %}
         {% set query %}
-            select max(etl_timestamp) from {{ relation_of_model("world") }}
+            select max(etl_timestamp) from {{ built_relation("world") }}
             where last_closed_date <= {{ date_literal(days.closed) }}
         {% endset %}
         {% do graph.update({key: run_query(query).rows[0][0]}) %}

@@ -151,7 +151,8 @@
             ~ " append days to: run make build first"
         ) %}
     {% elif not problems %}
-        {% set problems = world_problems(closing) %}
+        {% set begun = run_query("select * from " ~ relation).rows[0] %}
+        {% set problems = world_problems(closing) or unfinished_build(begun, closing) %}
     {% endif %}
     {% if problems %}
         {% do exceptions.raise_compiler_error(problems | join("\n")) %}
@@ -178,24 +179,49 @@
 {% endmacro %}
 
 
-{# The lines about what the world of a closing was made from and is not any more. #}
-{% macro world_problems(closing) %}
-    {% set problems = [] %}
-    {% set was, now = fromjson(closing.variables), fromjson(variables_as_json()) %}
+{# The lines about what a row of world or int_simulated_days was made from and is not any more. #}
+{% macro changes_since(row) %}
+    {% set changes = [] %}
+    {% set was, now = fromjson(row.variables), fromjson(variables_as_json()) %}
     {% for name, value in now.items() if name not in horizon_variables() %}
         {% if value != was.get(name) %}
-            {% do problems.append(
+            {% do changes.append(
                 name ~ ": was " ~ shown_value(was.get(name)) ~ ", is " ~ shown_value(value)
             ) %}
         {% endif %}
     {% endfor %}
-    {% set was, now = fromjson(closing.seed_files), fromjson(seed_files_as_json()) %}
+    {% set was, now = fromjson(row.seed_files), fromjson(seed_files_as_json()) %}
     {% for name, value in now.items() if value != was.get(name) %}
-        {% do problems.append(
+        {% do changes.append(
             "seed " ~ name ~ ": was " ~ (was.get(name) or "not there") ~ ", is " ~ value
             ~ " (sha256 of the file)"
         ) %}
     {% endfor %}
+    {% do return(changes) %}
+{% endmacro %}
+
+
+{#
+    The line about tables that are not those of the last closing: a whole build began after it, from
+    something else or of other days, and did not end. On Apache Spark an append is a whole build.
+#}
+{% macro unfinished_build(begun, closing) %}
+    {% set goes_on = closing.last_closed_date in [begun.closed_date, begun.last_date]
+        or target.engine == "spark" %}
+    {% if goes_on and not changes_since(begun) %}
+        {% do return([]) %}
+    {% endif %}
+    {% do return([
+        "the world in schema " ~ target.schema ~ " was complete up to " ~ closing.last_closed_date
+        ~ ", but a build that began later did not end, so its tables are not of one world: build it"
+        ~ " anew (make build, dbt build --full-refresh)."
+    ]) %}
+{% endmacro %}
+
+
+{# The lines of changes_since() about the world of a closing, and what can be done. #}
+{% macro world_problems(closing) %}
+    {% set problems = changes_since(closing) %}
     {% if problems %}
         {% do problems.insert(
             0,

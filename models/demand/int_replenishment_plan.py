@@ -774,27 +774,6 @@ def plan_month(location, positions, n, orders, calibration):
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
 
 
-def failed_order_days(location, months, chances, failing, ranged_from):
-    """Days of the month of failed orders: an Arrow list for each month and product, by month.
-
-    chances: a pair for each month (see Schedule); failing: (P,), the last order before failed;
-    ranged_from: (P,) days, before which nothing but the launch delivery is ordered.
-    """
-    failed_days = []
-    for month, (start, stay) in zip(months, chances, strict=True):
-        first, stop = month_days(month)
-        failed = np.zeros((len(failing), stop - first), dtype=bool)
-        for day in range(max(first, location.first_day), stop):
-            if location.days_from_review(day) == location.schedule.review_period_days:
-                ((draws,),) = location.uniforms(OUTAGES, [day], len(failing))
-                failing = draws < np.where(failing, stay, start)
-                failed[:, day - first] = failing & (ranged_from <= day)
-        failed_on = np.nonzero(failed)[1]
-        offsets = np.concatenate([[0], np.cumsum(failed.sum(axis=1))]).astype(np.int32)
-        failed_days.append(pa.ListArray.from_arrays(offsets, pa.array(failed_on + 1, pa.int32())))
-    return pa.concat_arrays(failed_days)
-
-
 def split_stream(batches, group_of, table_of):
     """Regroup a stream of Arrow batches into tables, one for each run of equal numbers.
 

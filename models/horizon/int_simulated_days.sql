@@ -7,7 +7,9 @@ final as (
     select
         {{ days.first }} as first_date,
         {{ days.closed }} as closed_date,
-        {{ days.last }} as last_date
+        {{ days.last }} as last_date,
+        '{{ variables_as_json() | replace("'", "''") }}' as variables,
+        '{{ seed_files_as_json() }}' as seed_files
 
 )
 

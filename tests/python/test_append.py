@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from pyarrow import parquet
 from support import (
     ROOT,
@@ -152,13 +152,19 @@ def test_new_version_of_a_table_holds_the_new_rows(grown, name):
 @pytest.mark.tables
 def test_another_world_is_refused_before_anything_is_written(grown, tmp_path):
     """Which value, was, is; and what can be done."""
-    world, _ = grown
+    output = refused(grown[0], tmp_path, random_seed=43, return_rate=0.2)
+    assert "random_seed: was 42, is 43" in output
+    assert "return_rate: was 0.15, is 0.2" in output
+    assert "build another world beside it (STOCKTRUE_SCHEMA), or build it anew" in output
+
+
+def refused(world: World, target, **changes) -> str:
+    """Return what an append says that ends before it writes anything; with changed variables."""
     versions = {name: DeltaTable(world.folder(name)).version() for name in (*HISTORY, *FACTS)}
     run = run_dbt(
-        *("build", "--selector", "append"),
-        *("--vars", json.dumps(TINY_VARS | {"random_seed": 43, "return_rate": 0.2})),
+        *("build", "--selector", "append", "--vars", json.dumps(TINY_VARS | changes)),
         project=ROOT,
-        target=tmp_path,
+        target=target,
         env={
             "STOCKTRUE_WAREHOUSE": str(world.warehouse),
             "STOCKTRUE_SCHEMA": SCHEMA,
@@ -166,12 +172,30 @@ def test_another_world_is_refused_before_anything_is_written(grown, tmp_path):
         },
     )
     assert run.returncode == 2
-    assert "random_seed: was 42, is 43" in run.output
-    assert "return_rate: was 0.15, is 0.2" in run.output
-    assert "build another world beside it (STOCKTRUE_SCHEMA), or build it anew" in run.output
     assert "START sql" not in run.output
     found = {name: DeltaTable(world.folder(name)).version() for name in versions}
     assert found == versions
+    return run.output
+
+
+@pytest.mark.tables
+@pytest.mark.parametrize("what", ["days", "variables"])
+def test_nothing_is_appended_after_a_whole_build_that_did_not_end(grown, tmp_path, what):
+    """Of other days or from other variables: the closing is that of the world before."""
+    world = World(tmp_path / "warehouse")
+    shutil.copytree(grown[0].warehouse, world.warehouse)
+    begun = world.table("int_simulated_days")
+    (row,) = begun.to_pylist()
+    if what == "days":
+        row |= {"closed_date": row["first_date"], "last_date": row["first_date"]}
+    else:
+        row["variables"] = row["variables"].replace('"random_seed": 42', '"random_seed": 43')
+    write_deltalake(
+        world.folder("int_simulated_days"),
+        pa.Table.from_pylist([row], begun.schema),
+        mode="overwrite",
+    )
+    assert "a build that began later did not end" in refused(world, tmp_path / "target")
 
 
 # A table, the column of its days, a column that is changed on the first or the last of them and to
