@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 # Streams of random numbers: one number for each use, never reused.
-CARTS, LINES, PRODUCT_WEEK = 1, 2, 3
+CARTS, LINES, PRODUCT_SHOCK, STORE_SHOCK = 1, 2, 3, 16
 
 # Columns of the uniform draws of a cart and of a line. Append only: the order is part of the data.
 CART_DRAWS = (
@@ -59,6 +59,7 @@ PREFERENCES = {"web": "web", "app": "mobile_app", "social": "social", "store": "
 # calls of NumPy, fewer stay in the cache of a core.
 BATCH_SIZE = 50_000
 DAYS_OF_MONTH = 31
+SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
 LINES_OF_A_DAY = 1_000_000  # ids have room for so many lines of a location and day
 
 PRODUCT_COLUMNS = ("product_key", "base_price", "return_rate_index", "launch_day", "last_day")
@@ -92,6 +93,14 @@ OUTPUT_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
+class Component:
+    """A row of the seed demand_levels."""
+
+    weekly_persistence: float
+    log_deviation: float
+
+
+@dataclass(frozen=True)
 class Shape:
     """Variables and the seed demand_shape. Rates and shares are of 1, days are calendar days."""
 
@@ -106,6 +115,8 @@ class Shape:
     channel_loyalty: float
     low_units_share: float
     expected_abandonment_increase: float
+    product_shock: Component
+    store_shock: Component
 
 
 @dataclass(frozen=True)
@@ -382,14 +393,77 @@ def promotion_matrices(promotion_days, days_of_month):
     return promotion, discount, uplift
 
 
-def weekly_shocks(seed, days, product_position, product_count):
-    """(D, P) factors with mean 1: demand of a product in a week is gamma distributed, shape 2."""
-    weeks = (days + 3) // 7  # weeks since 1970-01-01 that start on Monday
-    factors = {}
-    for week in np.unique(weeks):
-        draws = uniforms(seed, PRODUCT_WEEK, [0], [int(week)], [2 * product_count])
-        factors[week] = -np.log1p(-draws.reshape(-1, 2)).sum(axis=1)[product_position] / 2
-    return np.array([factors[week] for week in weeks])
+def innovation_weights(component):
+    """(K,) weights of the innovations of a week and of the weeks before it, newest first."""
+    persistence, weights = component.weekly_persistence, [1.0]
+    while (weight := weights[-1] * persistence) >= SMALLEST_WEIGHT:
+        weights.append(weight)
+    return np.array(weights) * component.log_deviation / np.sqrt(np.square(weights).sum())
+
+
+def monday_levels(component, draws):
+    """Levels with mean 1 from uniforms (K - 1 + W, ...), one for each week: (W, ...).
+
+    The K - 1 weeks come before the first whose level is asked for; K: see innovation_weights.
+    """
+    weights = innovation_weights(component)
+    weeks = len(draws) - len(weights) + 1
+    # Uniform innovations have variance 1 and a bounded sum, whose exponential has a known mean.
+    innovations = (draws - 0.5) * 12**0.5
+    logarithm: np.ndarray = np.zeros((weeks, *draws.shape[1:]))
+    for age, weight in enumerate(weights):
+        first = len(weights) - 1 - age
+        logarithm += weight * innovations[first : first + weeks]
+    reach = weights[weights > 0] * 3**0.5
+    return np.exp(logarithm) / np.prod(np.sinh(reach) / reach)
+
+
+def week_of(days):
+    """Number of the week of each day; week 0 begins on the Monday before 1970-01-01."""
+    return (np.asarray(days) + 3) // 7
+
+
+def levels_between(component, seed, stream, place, weeks, size):
+    """(W, size) levels on the Mondays of weeks from the first to the last, (2,), at a place."""
+    earlier = len(innovation_weights(component)) - 1
+    drawn = range(weeks[0] - earlier, weeks[1] + 1)
+    generators = block_generators(seed, stream, [place] * len(drawn), drawn)
+    return monday_levels(component, np.array([each.random(size) for each in generators]))
+
+
+def on_days(levels, first_week, days):
+    """(D, ...) levels of days from those on Mondays, (W, ...), which begin with a week."""
+    week, weekday = np.divmod(np.asarray(days) + 3, 7)
+    at = week - first_week
+    ahead = (weekday / 7).reshape(-1, *[1] * (levels.ndim - 1))
+    return levels[at] * (1 - ahead) + levels[at + 1] * ahead
+
+
+def demand_factors(tables, order, position, product_count, shape):
+    """(G, W, P) demand on the Mondays of a month relative to what is planned for the month.
+
+    The first is the Monday before the month, or its first day; the last comes after the month.
+    tables: see generate; order: (P,) rows of its products, in the order of the result; position:
+    (P,) of these among all products, product_count.
+    """
+    first, stop = month_days(tables[0]["month_key"][0].as_py())
+    weeks = int(week_of(first)), int(week_of(stop - 1)) + 1
+    levels = np.array(
+        [
+            table["monday_levels"].combine_chunks().flatten().to_numpy().reshape(len(order), -1)
+            / table["month_level"].to_numpy()[:, None]
+            for table in tables
+        ]
+    )
+    seed, places = shape.random_seed, [table["location_key"][0].as_py() for table in tables]
+    everywhere = levels_between(shape.product_shock, seed, PRODUCT_SHOCK, 0, weeks, product_count)
+    here = np.array(
+        [
+            levels_between(shape.store_shock, seed, STORE_SHOCK, place, weeks, product_count)
+            for place in places
+        ]
+    )
+    return levels[:, order].swapaxes(1, 2) * (everywhere * here)[..., position]
 
 
 def members_by_location(location, preferred_category):
@@ -502,7 +576,7 @@ def simulated_days(group, month_key):
     return [date_key for date_key in sorted(group.traffic) if date_key // 100 == month_key]
 
 
-def month_of(tables, average_daily_units, group, assortment, seed, from_date_key=0):
+def month_of(tables, average_daily_units, group, assortment, shape, from_date_key=0):
     """Month from the Arrow tables of its locations, one row per product (see generate)."""
     first = tables[0]
     category = pc.index_in(first["category_level_2"], pa.array(assortment.categories)).to_numpy()
@@ -523,10 +597,12 @@ def month_of(tables, average_daily_units, group, assortment, seed, from_date_key
         first["promotion_days"].take(pa.array(order)), date_keys % 100
     )
     position = np.searchsorted(assortment.product_keys, product["product_key"])
-    shocks = weekly_shocks(seed, days, position, len(assortment.product_keys))
+    factors = demand_factors(tables, order, position, len(assortment.product_keys), shape)
     on_sale = (product["launch_day"] <= days[:, None]) & (days[:, None] <= product["last_day"])
-    wanted = demand_weight[:, None] * uplift
-    wanted *= shocks * on_sale
+    first_week = int(week_of(day_before + 1))
+    wanted = on_days(factors.swapaxes(0, 1), first_week, days).swapaxes(0, 1)
+    wanted *= demand_weight[:, None]
+    wanted *= uplift * on_sale
     np.floor(wanted, out=wanted)
     return Month(
         month_key=month_key,
@@ -707,9 +783,7 @@ def generate(tables, average_daily_units, group, customers, assortment, shape, f
     days = simulated_days(group, tables[0]["month_key"][0].as_py())
     if not days or days[-1] < from_date_key:
         return OUTPUT_SCHEMA.empty_table()
-    month = month_of(
-        tables, average_daily_units, group, assortment, shape.random_seed, from_date_key
-    )
+    month = month_of(tables, average_daily_units, group, assortment, shape, from_date_key)
     product_sums = with_zero(month.wanted_weight)
     carts = draw_carts(month, product_sums, group, customers, shape)
     lines = draw_lines(month, product_sums, carts, group, shape)
@@ -946,9 +1020,14 @@ def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
         yield batch
 
 
-def shape_from(config, demand_shape):
-    """Shape from the model's configuration and the seed demand_shape (a pandas frame)."""
+def shape_from(config, demand_shape, demand_levels):
+    """Shape from the model's configuration; demand_shape, demand_levels: seeds (pandas frames)."""
     parameters = demand_shape.set_index("parameter")["parameter_value"]
+    components = demand_levels.set_index("component").drop(columns="scope")
+    product_shock, store_shock = (
+        Component(**components.loc[name].astype(float).to_dict())
+        for name in ("product_shock", "store_shock")
+    )
     return Shape(
         random_seed=int(config["random_seed"]),
         cart_abandonment_base_rate=float(config["cart_abandonment_base_rate"]),
@@ -961,6 +1040,8 @@ def shape_from(config, demand_shape):
         channel_loyalty=float(parameters["channel_loyalty"]),
         low_units_share=float(parameters["low_units_share"]),
         expected_abandonment_increase=float(parameters["expected_abandonment_increase"]),
+        product_shock=product_shock,
+        store_shock=store_shock,
     )
 
 
@@ -1013,7 +1094,7 @@ def planned_units_by_group(plan, locations):
     from pyspark.sql import functions as F
 
     # A sum of whole millionths: a sum of doubles depends on the order that the engine takes.
-    millionths = "cast(round(planned_daily_demand * 1000000) as bigint)"
+    millionths = "cast(round(mean_daily_demand * 1000000) as bigint)"
     planned = (
         plan.groupBy("location_key", "month_key")
         .agg(F.expr(f"sum({millionths})").alias("planned_units"))
@@ -1031,8 +1112,11 @@ def first_new_day(world, is_incremental):
     return world.first_date
 
 
-def stream_of_plan(plan, channel_groups, products, promotion_days):
-    """Rows of int_demand_plan with what is needed of their products, in the order of tasks."""
+def stream_of_plan(plan, places, products, promotion_days, levels):
+    """Rows of int_demand_plan with what is needed of their products, in the order of tasks.
+
+    places: channel_group and region of each location.
+    """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
@@ -1056,8 +1140,13 @@ def stream_of_plan(plan, channel_groups, products, promotion_days):
     )
     rows = (
         plan.select("product_key", "location_key", "month_key", "demand_weight", "planned_weight")
-        .join(channel_groups.select("location_key", "channel_group"), "location_key")
+        .join(places, "location_key")
         .join(products, "product_key")
+        .join(
+            levels.select("region", "product_key", "month_key", "month_level", "monday_levels"),
+            ["region", "product_key", "month_key"],
+        )
+        .drop("region")
         .join(promotion_days, ["product_key", "channel_group", "month_key"], "left")
     )
     # What is computed together comes together: locations of a channel group and month.
@@ -1085,7 +1174,9 @@ def model(dbt, session):
         "return_rate": dbt.config.get("return_rate"),
         "return_delay_days": dbt.config.get("return_delay_days"),
     }
-    shape = shape_from(config, dbt.ref("demand_shape").toPandas())
+    shape = shape_from(
+        config, dbt.ref("demand_shape").toPandas(), dbt.ref("demand_levels").toPandas()
+    )
     location_demand = dbt.ref("int_location_demand")
     locations = location_demand.toPandas().set_index("location_key")
     (world,) = dbt.ref("int_simulated_days").collect()
@@ -1117,7 +1208,11 @@ def model(dbt, session):
             yield from lines.to_batches()
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    stream = stream_of_plan(plan, location_demand, products, promotion_days)
+    places = location_demand.select("location_key", "channel_group").join(
+        dbt.ref("gold_location_dim").select("location_key", "region"), "location_key"
+    )
+    levels = dbt.ref("int_demand_levels").filter(months)
+    stream = stream_of_plan(plan, places, products, promotion_days, levels)
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")

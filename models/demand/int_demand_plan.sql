@@ -1,10 +1,33 @@
 with
 
-locations as (
+location_dim as (
+
+    select * from {{ ref('gold_location_dim') }}
+
+),
+
+location_demand as (
 
     -- Who sells nothing, as stores do at a digital_share of 1, has nothing to plan and no stock.
     select * from {{ ref('int_location_demand') }}
     where average_daily_units > 0
+
+),
+
+locations as (
+
+    select
+        location_demand.*,
+        location_dim.region
+    from location_demand
+    inner join location_dim on location_demand.location_key = location_dim.location_key
+
+),
+
+demand_levels as (
+
+    select * from {{ ref('int_demand_levels') }}
+    where {{ is_newly_planned('month_key') }}
 
 ),
 
@@ -100,11 +123,12 @@ product_months as (
             )
             + 1
         ) as days_on_sale,
+        -- What planners know of a product when it is new.
+        products.demand_index * season_profiles.factor * life_cycle.demand_factor
+            as usual_popularity,
         -- A long tail: one over a uniform draw, the offset keeps the most popular finite.
-        products.demand_index
-        * season_profiles.factor
-        * life_cycle.demand_factor
-        / (products.popularity_draw + shape.popularity_offset) as popularity,
+        1 / (products.popularity_draw + shape.popularity_offset) as own_popularity,
+        least(91, greatest(0, datediff(months.month_start, products.launch_date))) as past_days,
         shape.taste_offset,
         1
         + coalesce(promotion_months.extra_index_ten_billionths, 0)
@@ -135,9 +159,13 @@ weighted as (
         product_months.*,
         locations.location_key,
         locations.average_daily_units,
+        demand_levels.past_level / demand_levels.month_level as past_to_month,
+        cast(product_months.usual_popularity * 1000000 as bigint) as usual_weight,
         -- Local taste between 2/3 and 2 at the default offset.
         cast(
-            product_months.popularity
+            product_months.usual_popularity
+            * product_months.own_popularity
+            * demand_levels.month_level
             / (
                 {{
                     uniform(
@@ -150,6 +178,11 @@ weighted as (
         ) as demand_weight
     from product_months
     inner join locations on product_months.channel_group = locations.channel_group
+    inner join demand_levels
+        on
+            locations.region = demand_levels.region
+            and product_months.product_key = demand_levels.product_key
+            and product_months.month_key = demand_levels.month_key
 
 ),
 
@@ -157,8 +190,21 @@ planned as (
 
     select
         *,
-        demand_weight * days_on_sale div days_in_month as planned_weight
+        demand_weight * days_on_sale div days_in_month as planned_weight,
+        usual_weight * days_on_sale div days_in_month as usual_planned_weight
     from weighted
+
+),
+
+location_months as (
+
+    select
+        *,
+        average_daily_units * index_millionths / 1000000 / days_in_month as location_daily_units,
+        sum(planned_weight) over (partition by location_key, month_key) as location_weight,
+        sum(usual_planned_weight) over (partition by location_key, month_key)
+            as location_usual_weight
+    from planned
 
 ),
 
@@ -166,13 +212,9 @@ shares as (
 
     select
         *,
-        average_daily_units
-        * index_millionths
-        / 1000000
-        / days_in_month
-        * planned_uplift
-        / sum(planned_weight) over (partition by location_key, month_key) as daily_units
-    from planned
+        location_daily_units * planned_uplift / location_weight as daily_units,
+        location_daily_units * planned_uplift / location_usual_weight as usual_daily_units
+    from location_months
 
 ),
 
@@ -185,10 +227,13 @@ final as (
         month_start,
         demand_weight,
         planned_weight,
-        daily_units * planned_weight as planned_daily_demand,
+        daily_units * planned_weight as mean_daily_demand,
         -- Launch stock is in place before the first day on sale; nothing is bought after the last.
-        if(is_discontinued, cast(0 as double), daily_units * demand_weight)
-            as stocking_daily_demand
+        if(is_discontinued, cast(0 as double), usual_daily_units * usual_weight)
+            as usual_daily_demand,
+        days_on_sale / cast(days_in_month as double) as share_on_sale,
+        daily_units * demand_weight * past_to_month as past_daily_demand,
+        cast(past_days as int) as past_days
     from shares
 
 )

@@ -6,6 +6,10 @@ Suppliers have outages during which orders fail; how often they begin is calibra
 independent sample, so that the target share of product-location-days has nothing available.
 Nothing here looks at simulated sales, and nothing depends on how many days are simulated.
 
+Planners do not know what customers will want. They expect of a new product what is usual in its
+category, learn from drawn sales of the weeks before a month, and err persistently; levels and all
+figures of planning follow from this forecast, while shelves are emptied by true demand.
+
 While orders fail, the shelf lives on the last order that came. So the expected stockout rate is a
 sum over the number of failed orders in a row: how often so many fail, times how often the stock is
 empty after them. The second factor does not depend on outages; it is simulated once for all.
@@ -27,7 +31,10 @@ import numpy as np
 import pyarrow as pa
 
 # Streams of random numbers: one number for each use, never reused (1 to 3: int_cart_lines).
-OUTAGES, BURN_IN, CALIBRATION, CALIBRATION_WEEK, OUTAGE_AGE = 4, 5, 6, 7, 8
+OUTAGES, BURN_IN, CALIBRATION, OUTAGE_AGE = 4, 5, 6, 8
+PAST_SALES, PLANNER_ERROR = 11, 12
+# Of the shocks of products and of products at a location, by what they are drawn for.
+SHOCKS = {CALIBRATION: (7, 13), BURN_IN: (14, 15)}
 
 MOST_FAILURES = 12  # failed orders in a row that are told apart
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
@@ -35,6 +42,8 @@ MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months af
 FIRST_MONTHS = MONTHS_TO_EMPTY + 1  # so many months have the same outages
 MONTHS_AHEAD = MONTHS_TO_EMPTY + 2  # orders look two months ahead
 DAYS_BEFORE_LAUNCH = 13  # a launch delivery comes so many days before the launch at the earliest
+PAST_MONTHS = 3  # past sales are drawn in so many parts, one for each month before
+SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
 HIGHEST_START = 0.4  # an outage begins at a review with at most this probability
 
 OUTPUT_SCHEMA = pa.schema(
@@ -53,6 +62,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("is_failing", pa.bool_()),
         ("calibration", pa.list_(pa.float64())),
         ("sample_shelves", pa.list_(pa.int32())),
+        ("forecast_ratio", pa.float64()),
     ]
 )
 # What the plan of the next month goes on from.
@@ -108,10 +118,28 @@ class Selling:
 
 
 @dataclass(frozen=True)
+class Component:
+    """A row of the seed demand_levels."""
+
+    weekly_persistence: float
+    log_deviation: float
+
+
+@dataclass(frozen=True)
+class Planner:
+    """What planners go by: see the seed planner_settings."""
+
+    prior_units: float
+    product_error: float
+    place_error: float
+
+
+@dataclass(frozen=True)
 class Location:
     """One location and its calendar, in days since 1970-01-01; first_day is the first simulated.
 
-    days_since_review: on the first day; 0 is a review day.
+    days_since_review: on the first day; 0 is a review day. shocks: of a product and of a product
+    at a location.
     """
 
     seed: int
@@ -120,6 +148,8 @@ class Location:
     days_since_review: int
     schedule: Schedule
     selling: Selling
+    planner: Planner
+    shocks: tuple
 
     def uniforms(self, stream, days, size, uses=1):
         """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day."""
@@ -128,6 +158,15 @@ class Location:
         for n, block in enumerate(block_generators(self.seed, stream, locations, days)):
             draws[:, n] = block.random((size, uses)).T
         return draws
+
+    def shocks_of(self, stream, days, size):
+        """(D, size) factors with mean 1 of what is drawn with a stream on days (D,)."""
+        weeks = int(week_of(min(days))), int(week_of(max(days))) + 1
+        product, place = (
+            levels_between(component, self.seed, of_component, self.location_key, weeks, size)
+            for component, of_component in zip(self.shocks, SHOCKS[stream], strict=True)
+        )
+        return on_days(product * place, weeks[0], days)
 
     def days_from_review(self, day):
         """Days from the last review before the day: review_period_days on a review day."""
@@ -158,15 +197,18 @@ class Launches:
 class Positions:
     """Positions of a location in months that are planned or looked at from there.
 
-    months: (M,) YYYYMM; ranged_from: (P,) days; planned: (M, P) units a day; level: (M - 2, P), 0
-    until the launch delivery is ordered; opening_level: (P,), that of the first month without
-    launches.
+    months: (M,) YYYYMM; ranged_from: (P,) days; planned: (M, P) units a day that customers want;
+    correction: (M - 2, P), what planners make of what is usual, and forecast, what they expect of
+    them then; level: (M - 2, P), 0 until the launch delivery is ordered; opening_level: (P,), that
+    of the first month without launches.
     """
 
     product_key: np.ndarray
     months: np.ndarray
     ranged_from: np.ndarray
     planned: np.ndarray
+    correction: np.ndarray
+    forecast: np.ndarray
     level: np.ndarray
     opening_level: np.ndarray
     launches: Launches
@@ -178,6 +220,8 @@ class Positions:
             self.months,
             self.ranged_from[indexes],
             self.planned[:, indexes],
+            self.correction[:, indexes],
+            self.forecast[:, indexes],
             self.level[:, indexes],
             self.opening_level[indexes],
             Launches(self.launches.day[indexes], self.launches.units[indexes]),
@@ -262,9 +306,50 @@ def poisson_quantile(mean, draw):
     return counts[()]
 
 
-def gamma_quantiles(draws):
-    """Gamma with shape 2 and mean 1 from pairs of uniforms, (2, ...): how uneven weeks are."""
-    return -np.log1p(-draws).sum(axis=0) / 2
+def innovation_weights(component):
+    """(K,) weights of the innovations of a week and of the weeks before it, newest first."""
+    persistence, weights = component.weekly_persistence, [1.0]
+    while (weight := weights[-1] * persistence) >= SMALLEST_WEIGHT:
+        weights.append(weight)
+    return np.array(weights) * component.log_deviation / np.sqrt(np.square(weights).sum())
+
+
+def monday_levels(component, draws):
+    """Levels with mean 1 from uniforms (K - 1 + W, ...), one for each week: (W, ...).
+
+    The K - 1 weeks come before the first whose level is asked for; K: see innovation_weights.
+    """
+    weights = innovation_weights(component)
+    weeks = len(draws) - len(weights) + 1
+    # Uniform innovations have variance 1 and a bounded sum, whose exponential has a known mean.
+    innovations = (draws - 0.5) * 12**0.5
+    logarithm: np.ndarray = np.zeros((weeks, *draws.shape[1:]))
+    for age, weight in enumerate(weights):
+        first = len(weights) - 1 - age
+        logarithm += weight * innovations[first : first + weeks]
+    reach = weights[weights > 0] * 3**0.5
+    return np.exp(logarithm) / np.prod(np.sinh(reach) / reach)
+
+
+def week_of(days):
+    """Number of the week of each day; week 0 begins on the Monday before 1970-01-01."""
+    return (np.asarray(days) + 3) // 7
+
+
+def levels_between(component, seed, stream, place, weeks, size):
+    """(W, size) levels on the Mondays of weeks from the first to the last, (2,), at a place."""
+    earlier = len(innovation_weights(component)) - 1
+    drawn = range(weeks[0] - earlier, weeks[1] + 1)
+    generators = block_generators(seed, stream, [place] * len(drawn), drawn)
+    return monday_levels(component, np.array([each.random(size) for each in generators]))
+
+
+def on_days(levels, first_week, days):
+    """(D, ...) levels of days from those on Mondays, (W, ...), which begin with a week."""
+    week, weekday = np.divmod(np.asarray(days) + 3, 7)
+    at = week - first_week
+    ahead = (weekday / 7).reshape(-1, *[1] * (levels.ndim - 1))
+    return levels[at] * (1 - ahead) + levels[at + 1] * ahead
 
 
 def levels_for(demand):
@@ -275,10 +360,11 @@ def levels_for(demand):
     return np.where(demand > 0, np.ceil(demand) + 1, 0).astype(np.int64)
 
 
-def order_up_to_levels(stocking_demand, cover_days):
+def order_up_to_levels(stocking_demand, correction, cover_days):
     """(M - 2, P) levels that cover the next cover_days, seen from any day up to mid-month.
 
-    stocking_demand: (M, P) units a day. The higher of the first day's and the middle's, so that
+    stocking_demand: (M, P) usual units a day; correction: (M - 2, P), what planners make of them in
+    each month. The higher of the first day's and the middle's, so that
     stock is in place before a peak and still enough at the beginning of a decline.
     """
     demand = []
@@ -291,7 +377,7 @@ def order_up_to_levels(stocking_demand, cover_days):
             + next_month * stocking_demand[1:-1]
             + later * stocking_demand[2:]
         )
-    return levels_for(np.maximum(*demand))
+    return levels_for(np.maximum(*demand) * correction)
 
 
 def failure_shares(start, stay):
@@ -448,10 +534,10 @@ def burn_in(location, stream, share_bought, demand, level):
         for end in [min(review + period + 1, location.first_day)]
     ]
     days, lengths = np.array([week for of_review in weeks for week in of_review]).T
-    draws = location.uniforms(stream, days, len(demand), 6)
-    means = demand * lengths[:, None] * gamma_quantiles(draws[:2])
-    leaving = leaving_units(location, share_bought, means, draws[2:5])
-    sales = zip(*leaving, draws[5], lengths, strict=True)
+    draws = location.uniforms(stream, days, len(demand), 4)
+    means = demand * lengths[:, None] * location.shocks_of(stream, days, len(demand))
+    leaving = leaving_units(location, share_bought, means, draws[:3])
+    sales = zip(*leaving, draws[3], lengths, strict=True)
     shelves = ShelvesByFailures(location.selling, level)
     for of_review in weeks:
         before_review = shelves.stock
@@ -519,10 +605,8 @@ def play_months(location, shelves, months, share_bought, demand, level, launches
     for n, month in enumerate(months):
         first, stop = month_days(month)
         days = np.arange(max(first, location.first_day), stop)
-        mondays, week = np.unique(days - (days + 3) % 7, return_inverse=True)  # day 0: a Thursday
-        weeks = location.uniforms(CALIBRATION_WEEK, mondays, size, 2)
         index = np.array([selling.day_index[day] for day in days.tolist()])
-        means = demand[n] * index[:, None] * gamma_quantiles(weeks)[week]
+        means = demand[n] * index[:, None] * location.shocks_of(CALIBRATION, days, size)
         draws = location.uniforms(CALIBRATION, days, size, 4)
         leaving = leaving_units(location, share_bought[n], means, draws[:3])
         sales = zip(*leaving, draws[3], strict=True)
@@ -672,20 +756,64 @@ def failed_orders(location, month, chances, failing, ranged_from):
     return pa.ListArray.from_arrays(offsets, failed_on), failing
 
 
+def logistic(draws, log_deviation):
+    """Factors with mean 1 whose logarithm has the logistic distribution, from uniforms.
+
+    log_deviation: standard deviation of the logarithm, below 1.8.
+    """
+    if log_deviation == 0:
+        return np.ones(len(draws))
+    scale = log_deviation * 3**0.5 / np.pi
+    draws = np.maximum(draws, 2**-53)
+    return (draws / (1 - draws)) ** scale * np.sin(np.pi * scale) / (np.pi * scale)
+
+
+def planner_errors(location, size):
+    """(P,) factors by which planners are wrong for ever: about a product, and about it here."""
+    company, here = (
+        next(block_generators(location.seed, PLANNER_ERROR, [place], [0])).random(size)
+        for place in (0, location.location_key)
+    )
+    planner = location.planner
+    return logistic(company, planner.product_error) * logistic(here, planner.place_error)
+
+
+def corrections(location, months, usual, past, past_days):
+    """(M, P) what planners make of usual demand, from sales of the weeks before each month.
+
+    usual, past: (M, P) units a day, past as customers wanted them in these weeks; past_days: (M, P)
+    that the product was on sale in them. Past sales weigh the more the more were expected (gamma
+    prior, Poisson sales). They are drawn by month, so that successive months see the same ones.
+    """
+    planner, errors = location.planner, planner_errors(location, usual.shape[1])
+    made = np.empty_like(usual)
+    for n, month in enumerate(months.tolist()):
+        start = np.datetime64(f"{month // 100}-{month % 100:02d}", "M")
+        before = [(start - ago).astype("datetime64[D]") for ago in range(1, PAST_MONTHS + 1)]
+        days = [int(day.astype(np.int64)) for day in before]
+        (draws,) = location.uniforms(PAST_SALES, days, usual.shape[1])
+        sold = poisson_quantile(past[n] * past_days[n] / PAST_MONTHS, draws).sum(axis=0)
+        made[n] = (planner.prior_units + sold) / (planner.prior_units + usual[n] * past_days[n])
+    return made * errors
+
+
 def positions_from(table, location):
     """Positions from rows of int_demand_plan: see plan_location."""
-    product_key, launch_day, month_key, planned, stocking = (
+    product_key, launch_day, month_key, *of_months = (
         np.asarray(table[name].combine_chunks())
         for name in (
-            *("product_key", "launch_day", "month_key"),
-            *("planned_daily_demand", "stocking_daily_demand"),
+            *("product_key", "launch_day", "month_key", "mean_daily_demand"),
+            *("usual_daily_demand", "share_on_sale", "past_daily_demand", "past_days"),
         )
     )
     months = np.unique(month_key)
-    planned, stocking = (values.reshape(len(months), -1) for values in (planned, stocking))
+    planned, usual, share_on_sale, past, past_days = (
+        values.reshape(len(months), -1) for values in of_months
+    )
     product_key, launch_day = (values[: planned.shape[1]] for values in (product_key, launch_day))
-    level = order_up_to_levels(stocking, location.schedule.cover_days)
-    opening_level = levels_for(stocking[0] * location.schedule.cover_days)
+    correction = corrections(location, months[:-2], usual[:-2], past[:-2], past_days[:-2])
+    level = order_up_to_levels(usual, correction, location.schedule.cover_days)
+    opening_level = levels_for(usual[0] * correction[0] * location.schedule.cover_days)
 
     ranged_from = location.ranged_from(launch_day)
     ordered_on = ranged_from - location.schedule.lead_time_days
@@ -699,7 +827,17 @@ def positions_from(table, location):
         # 0 for what is ordered after the last of these levels.
         units=level[np.minimum(ordered_in, len(level) - 1), np.arange(len(product_key))],
     )
-    return Positions(product_key, months, ranged_from, planned, level, opening_level, launches)
+    return Positions(
+        product_key=product_key,
+        months=months,
+        ranged_from=ranged_from,
+        planned=planned,
+        correction=correction,
+        forecast=usual[:-2] * correction * share_on_sale[:-2],
+        level=level,
+        opening_level=opening_level,
+        launches=launches,
+    )
 
 
 def opening_of(location, positions, shares, share_bought, start, stay):
@@ -751,7 +889,7 @@ def plan_month(location, positions, n, orders, calibration):
     orders: units available and in transit on the eve of the first day, NULL after the first month,
     and what failed_orders returns, each of P values.
     """
-    schedule, planned, size = location.schedule, positions.planned[n], len(positions.product_key)
+    schedule, forecast, size = location.schedule, positions.forecast[n], len(positions.product_key)
     available, in_transit, failed, failing = orders
     (numbers, shelves), others = calibration.packed(), [None] * (size - 1)
     values = {
@@ -759,16 +897,19 @@ def plan_month(location, positions, n, orders, calibration):
         "product_key": positions.product_key,
         "month_key": np.full(size, positions.months[n]),
         "ranged_from_date_key": date_keys(positions.ranged_from),
-        "planned_daily_demand": planned,
+        "planned_daily_demand": forecast,
         "order_up_to_level": positions.level[n],
-        "reorder_point": np.ceil(planned * (schedule.review_period_days + schedule.lead_time_days)),
-        "reorder_quantity": np.ceil(planned * schedule.review_period_days),
+        "reorder_point": np.ceil(
+            forecast * (schedule.review_period_days + schedule.lead_time_days)
+        ),
+        "reorder_quantity": np.ceil(forecast * schedule.review_period_days),
         "opening_available": available,
         "opening_in_transit": in_transit,
         "failed_order_days": failed,
         "is_failing": failing,
         "calibration": [numbers, *others],
         "sample_shelves": [shelves, *others],
+        "forecast_ratio": positions.correction[n],
     }
     arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
@@ -884,8 +1025,9 @@ def spark_ddl(schema):
 def locations_from(frames, sellings, seed):
     """Dict of location_key -> Location.
 
-    frames: pandas frames of gold_location_dim, int_location_demand, supply_schedule, and of the
-    first day of int_supply_calendar, by name. sellings: dict of channel group -> Selling.
+    frames: pandas frames of gold_location_dim, int_location_demand, supply_schedule,
+    planner_settings, demand_levels, and of the first day of int_supply_calendar, by name.
+    sellings: dict of channel group -> Selling.
     """
     schedules = {
         row.location_type: Schedule(
@@ -897,6 +1039,14 @@ def locations_from(frames, sellings, seed):
         )
         for row in frames["supply_schedule"].itertuples()
     }
+    settings = frames["planner_settings"].set_index("parameter")["parameter_value"].astype(float)
+    components = frames["demand_levels"].set_index("component")
+    shocks = tuple(
+        Component(
+            float(components["weekly_persistence"][name]), float(components["log_deviation"][name])
+        )
+        for name in ("product_shock", "store_shock")
+    )
     rows = frames["int_supply_calendar"].merge(frames["gold_location_dim"], on="location_key")
     rows = rows.merge(frames["int_location_demand"], on="location_key")
     return {
@@ -907,6 +1057,8 @@ def locations_from(frames, sellings, seed):
             days_since_review=row.days_since_review,
             schedule=schedules[row.location_type],
             selling=sellings[row.channel_group],
+            planner=Planner(**settings.to_dict()),
+            shocks=shocks,
         )
         for row in rows.itertuples()
     }
@@ -935,7 +1087,14 @@ def stream_of(demand, products, planned):
 
     key = ["location_key", "product_key", "month_key"]
     launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")
-    rows = demand.select(*key, "planned_daily_demand", "stocking_daily_demand")
+    rows = demand.select(
+        *key,
+        "mean_daily_demand",
+        "usual_daily_demand",
+        "share_on_sale",
+        "past_daily_demand",
+        "past_days",
+    )
     rows = rows.join(products.select("product_key", launch_day), "product_key")
     if planned is not None:
         planned = planned.filter("is_failing or calibration is not null")
@@ -978,6 +1137,8 @@ def model(dbt, session):
         "return_rates": dbt.ref("return_rates"),
         "units_per_line": dbt.ref("units_per_line"),
         "supply_schedule": dbt.ref("supply_schedule"),
+        "planner_settings": dbt.ref("planner_settings"),
+        "demand_levels": dbt.ref("demand_levels"),
         "gold_location_dim": dbt.ref("gold_location_dim").select("location_key", "location_type"),
         "int_location_demand": dbt.ref("int_location_demand").select(
             "location_key", "channel_group"

@@ -13,6 +13,18 @@ demand_plan as (
 
 ),
 
+-- What planners made of usual demand before the first day; later sales are seen below.
+first_forecasts as (
+
+    select
+        product_key,
+        location_key,
+        forecast_ratio
+    from {{ ref('int_replenishment_plan') }}
+    where opening_available is not null
+
+),
+
 locations as (
 
     select * from {{ ref('int_location_demand') }}
@@ -54,6 +66,23 @@ numbered_locations as (
 
 ),
 
+planned_months as (
+
+    select
+        demand_plan.product_key,
+        demand_plan.location_key,
+        demand_plan.month_key,
+        demand_plan.usual_daily_demand
+        * demand_plan.share_on_sale
+        * first_forecasts.forecast_ratio as planned_daily_demand
+    from demand_plan
+    inner join first_forecasts
+        on
+            demand_plan.location_key = first_forecasts.location_key
+            and demand_plan.product_key = first_forecasts.product_key
+
+),
+
 -- A week lies in at most two months. Partitions by location: docs/engine_notes.md#sorts-and-windows
 month_pairs as (
 
@@ -73,7 +102,7 @@ month_pairs as (
             ),
             0.0D
         ) as next_month_daily_demand
-    from demand_plan
+    from planned_months
 
 ),
 

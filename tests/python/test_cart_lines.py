@@ -38,7 +38,15 @@ def shape(demand):
         channel_loyalty=0.5,
         low_units_share=0.4,
         expected_abandonment_increase=0.1,
+        product_shock=demand.Component(0.5, 0.4),
+        store_shock=demand.Component(0.5, 0.3),
     )
+
+
+def without_shocks(demand, shape):
+    """The shape of demand that stays at its level."""
+    none = demand.Component(0.0, 0.0)
+    return replace(shape, product_shock=none, store_shock=none)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +132,9 @@ def make_table(location=11, **changes):
         "launch_day": np.zeros(PRODUCTS, int),
         "last_day": np.full(PRODUCTS, 10**6),
         "promotion_days": pa.array([promoted] * PRODUCTS),
+        "month_level": np.ones(PRODUCTS),
+        # Of six Mondays, from October 27 to December 1.
+        "monday_levels": pa.array([[1.0] * 6] * PRODUCTS),
     }
     return pa.table(columns | changes)
 
@@ -246,11 +257,10 @@ def test_rates_with_mean_have_the_mean_and_the_proportions(demand, mean, index, 
 
 
 def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(
-    demand, customers, shape, monkeypatch
+    demand, customers, shape
 ):
     """With few products many carts pick one twice: its line asks for both, up to three units."""
-    monkeypatch.setattr(demand, "weekly_shocks", lambda seed, days, at, count: np.ones((30, 40)))
-    calm = replace(shape, traffic_noise=0.0, same_category_share=0.9)
+    calm = replace(without_shocks(demand, shape), traffic_noise=0.0, same_category_share=0.9)
     popular = np.where(np.arange(PRODUCTS) % 10 == 0, 50, 1) * 1_000_000
     promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
     table = make_table(
@@ -524,12 +534,38 @@ def test_uniforms_are_those_of_a_generator_for_each_block(demand):
     assert got.tolist() == np.concatenate(parts).tolist()
 
 
-def test_weeks_of_demand_and_abandonment_start_on_monday(demand, customers, shape):
+def test_demand_follows_its_level_and_the_shocks_of_product_and_location(demand, shape):
+    """Level 3 in the second week, and 2 on average: a half more than planned, then less."""
+    table = make_table(
+        month_level=np.full(PRODUCTS, 2.0),
+        monday_levels=pa.array([[1, 3, 1, 1, 1, 1.0]] * PRODUCTS),
+    )
+    other = table.set_column(0, "location_key", pa.array(np.full(PRODUCTS, 12)))
+    order = np.arange(PRODUCTS)[::-1]
+    place = [table, other], order, order, PRODUCTS
+    calm = demand.demand_factors(*place, without_shocks(demand, shape))
+    assert calm[1, :, 7].tolist() == [0.5, 1.5, 0.5, 0.5, 0.5, 0.5]
+    factors = demand.demand_factors(*place, shape)
+    shocks = factors / calm
+    assert (shocks[0] != shocks[1]).all()
+    # What happens to a product happens in both places, what happens in one does not.
+    none = demand.Component(0.0, 0.0)
+    everywhere = demand.demand_factors(*place, replace(shape, store_shock=none))
+    assert everywhere[0].tolist() == everywhere[1].tolist()
+    here = demand.demand_factors(*place, replace(shape, product_shock=none))
+    assert shocks == pytest.approx((everywhere / calm) * (here / calm))
+
+
+def test_days_between_two_mondays_are_on_the_way(demand):
+    levels = np.array([[1.0], [8.0], [1.0]])
+    monday = int(np.datetime64("2025-11-03").astype(int))
+    days = monday + np.arange(14)
+    found = demand.on_days(levels, int(demand.week_of(monday)), days)
+    assert found[:, 0] == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2])
+
+
+def test_weeks_of_abandonment_start_on_monday(demand, customers, shape):
     days = np.arange("2025-11-03", "2025-11-17", dtype="datetime64[D]").astype(np.int64)
-    shocks = demand.weekly_shocks(42, days, np.arange(50), 50)
-    assert (shocks[:7] == shocks[0]).all()
-    assert (shocks[7:] == shocks[7]).all()
-    assert (shocks[0] != shocks[7]).all()
     # Everybody goes from segment 0 to segment 1 on Monday the 10th.
     _, changed = with_change(customers, "2025-11-10", np.ones(30, int))
     month = SimpleNamespace(days=days, first_day=int(days[0]))
@@ -694,9 +730,9 @@ def test_abandonment_rates_follow_their_indexes(demand, customers, shape):
 
 
 @pytest.fixture
-def days_of_carts(demand, shape, monkeypatch):
+def days_of_carts(demand, shape):
     """Returns a function: (50 locations, 30 days) carts relative to the plan of so many a day."""
-    monkeypatch.setattr(demand, "weekly_shocks", lambda seed, days, at, count: np.ones((30, 40)))
+    calm = without_shocks(demand, shape)
     group = make_group(demand, False)
     group.traffic[MONTH * 100 + 6] = 3.0
     promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
@@ -705,7 +741,7 @@ def days_of_carts(demand, shape, monkeypatch):
 
     def relative(carts, noise):
         # 1.25 units a line, and 1.7 lines a cart.
-        month = demand.month_of(tables, [carts * 1.25 * 1.7] * 50, group, assortment, 42)
+        month = demand.month_of(tables, [carts * 1.25 * 1.7] * 50, group, assortment, calm)
         counts = demand.cart_counts(month, group, replace(shape, traffic_noise=noise))
         return counts.reshape(50, 30) / (carts * np.where(np.arange(30) == 5, 3, 1))
 
@@ -823,11 +859,11 @@ def test_groups_are_those_of_the_seeds(demand, shape):
     assert shop.return_rate == {MONTH: rates["store", MONTH]}
 
 
-def test_tier_shares_are_those_of_the_plan(demand, customers):
+def test_tier_shares_are_those_of_the_plan(demand, customers, shape):
     """Products of the first tier weigh 1 and 2, of the second 5 and, unplanned, 1."""
     table = make_table(planned_weight=[1, 5, 2, 0] * 10)
     assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
-    month = demand.month_of([table], [1.0], make_group(demand, True), assortment, 42)
+    month = demand.month_of([table], [1.0], make_group(demand, True), assortment, shape)
     assert month.tier_shares(customers) == pytest.approx(np.array([[3 / 9, 6 / 9]]))
 
 

@@ -64,6 +64,8 @@ def store(replenishment):
             units_per_line=1.2,
             other_lines={0: 1.0},
         ),
+        planner=replenishment.Planner(prior_units=4.0, product_error=0.0, place_error=0.0),
+        shocks=(replenishment.Component(0.0, 0.36), replenishment.Component(0.0, 0.48)),
     )
 
 
@@ -126,18 +128,23 @@ def test_both_models_have_the_same_poisson_quantile(replenishment, load_model):
 
 def test_no_stream_of_random_numbers_has_two_uses(replenishment, load_model):
     demand = load_model("models/demand/int_cart_lines.py")
-    streams = [demand.CARTS, demand.LINES, demand.PRODUCT_WEEK, replenishment.OUTAGES]
-    streams += [replenishment.BURN_IN, replenishment.CALIBRATION, replenishment.CALIBRATION_WEEK]
-    streams.append(replenishment.OUTAGE_AGE)
-    assert len(set(streams)) == 8
+    levels = load_model("models/demand/int_demand_levels.py")
+    streams = [demand.CARTS, demand.LINES, demand.PRODUCT_SHOCK, demand.STORE_SHOCK]
+    streams += [levels.PRODUCT_LEVEL, levels.REGION_LEVEL, replenishment.OUTAGES]
+    streams += [replenishment.BURN_IN, replenishment.CALIBRATION, replenishment.OUTAGE_AGE]
+    streams += [replenishment.PAST_SALES, replenishment.PLANNER_ERROR]
+    streams += itertools.chain(*replenishment.SHOCKS.values())
+    assert len(set(streams)) == len(streams)
 
 
 def test_levels_cover_the_days_ahead(replenishment):
     # From the first day 60 days are 30 of this month and the next; from mid-month 15, 30 and 15.
     demand = np.array([[1.0, 0.0, 0.01], [2.0, 0.0, 0.01], [3.0, 0.0, 0.01], [0.0, 0.0, 0.0]])
-    levels = replenishment.order_up_to_levels(demand, 60)
+    levels = replenishment.order_up_to_levels(demand, np.ones((2, 3)), 60)
     assert levels.tolist() == [[15 + 60 + 45 + 1, 0, 2], [60 + 90 + 1, 0, 2]]
-    assert replenishment.order_up_to_levels(demand[:, :1], 10)[:, 0].tolist() == [11, 21]
+    correction = np.array([[1.0], [0.5]])
+    levels = replenishment.order_up_to_levels(demand[:, :1], correction, 10)
+    assert levels[:, 0].tolist() == [11, 11]
 
 
 @given(start=st.floats(0, 1), stay=st.floats(0, 0.99))
@@ -248,11 +255,14 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
         lambda self, stream, days, size, uses=1: np.full((uses, len(days), size), 0.5),
     )
     selling = replace(store.selling, units_per_line=1.0, return_rate=0.0)
-    location = replace(store, days_since_review=days_since_review, selling=selling)
-    demand, level = np.array([1000.0, 2000.0]), np.array([10**6, 2 * 10**6])
-    shelves, before = replenishment.burn_in(location, 0, 1.0, demand, level)
-    # The gamma distribution of a week from two draws of one half.
-    daily = demand * math.log(2)
+    location = replace(
+        store,
+        days_since_review=days_since_review,
+        selling=selling,
+        shocks=(replenishment.Component(0.5, 0.0),) * 2,
+    )
+    daily, level = np.array([1000.0, 2000.0]), np.array([10**6, 2 * 10**6])
+    shelves, before = replenishment.burn_in(location, replenishment.BURN_IN, 1.0, daily, level)
     since = (days_since_review or 14) - 1
     for failures in range(replenishment.MOST_FAILURES + 1):
         now = level - daily * (since + 14 * failures)
@@ -260,26 +270,41 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
         assert before[failures] == pytest.approx(level - daily * 14 * (failures + 1), abs=30)
 
 
-def test_weeks_of_the_calibration_start_on_monday(replenishment, store, monkeypatch):
-    """The first day is a Friday."""
-    asked = []
-    uniforms = replenishment.Location.uniforms
+def test_shocks_move_evenly_between_mondays_and_have_the_mean_one(replenishment, store):
+    """The first day is a Friday; shorter windows have the same shocks."""
+    days = np.arange(FIRST_DAY - 4, FIRST_DAY + 200)
+    shocks = store.shocks_of(replenishment.CALIBRATION, days, 5000)
+    mondays = shocks[::7]
+    assert shocks.mean() == pytest.approx(1, abs=0.01)
+    assert np.log(mondays).std() == pytest.approx(0.6, abs=0.01)
+    assert shocks[3] == pytest.approx((4 * mondays[0] + 3 * mondays[1]) / 7)
+    part = store.shocks_of(replenishment.CALIBRATION, days[30:40], 5000)
+    assert part.tolist() == shocks[30:40].tolist()
+    others = store.shocks_of(replenishment.BURN_IN, days, 5000)
+    assert np.corrcoef(mondays.ravel(), others[::7].ravel())[0, 1] == pytest.approx(0, abs=0.02)
 
-    def recorded(self, stream, days, size, uses=1):
-        if stream == replenishment.CALIBRATION_WEEK:
-            asked.append([int(day) for day in days])
-        return uniforms(self, stream, days, size, uses)
 
-    monkeypatch.setattr(replenishment.Location, "uniforms", recorded)
-    shelves = replenishment.ShelvesByFailures(store.selling, np.array([9]))
-    for _ in range(replenishment.MOST_FAILURES + 1):
-        shelves.review(np.array([9]))
-    launches = replenishment.Launches(day=np.zeros(1, int), units=np.array([9]))
-    replenishment.play_months(
-        store, shelves, np.array(MONTHS[:1]), [1.0], np.ones((1, 1)), np.array([[9]]), launches
-    )
-    month_end = replenishment.month_days(MONTHS[0])[1]
-    assert asked == [list(range(FIRST_DAY - 4, month_end, 7))]
+def test_planners_learn_from_past_sales_and_err_for_ever(replenishment, store):
+    """Without sales they expect what is usual; with many what was sold, both with their errors."""
+    months, usual = np.array(MONTHS[:2]), np.full((2, 4000), 1.0)
+    past, new = np.full((2, 4000), 3.0), np.zeros((2, 4000))
+
+    def made(planner, past_days):
+        location = replace(store, planner=planner)
+        return replenishment.corrections(location, months, usual, past, past_days)
+
+    sure = replenishment.Planner(prior_units=4.0, product_error=0.0, place_error=0.0)
+    assert (made(sure, new) == 1).all()
+    learned = made(sure, new + 91)
+    # Of 95 units 4 are the usual ones, and 91 x 3 were sold with the noise of a Poisson count.
+    assert learned.mean() == pytest.approx((4 + 91 * 3) / 95, rel=0.01)
+    assert learned[0].std() == pytest.approx((91 * 3) ** 0.5 / 95, rel=0.05)
+    # Two of three months of past sales are the same ones a month later.
+    assert np.corrcoef(learned)[0, 1] == pytest.approx(2 / 3, abs=0.05)
+    wrong = made(replenishment.Planner(4.0, 0.3, 0.4), new)
+    assert (wrong[0] == wrong[1]).all()
+    assert wrong.mean() == pytest.approx(1, abs=0.03)
+    assert np.log(wrong[0]).std() == pytest.approx(0.5, abs=0.03)
 
 
 def sample_of_months(replenishment, months, demand=1.0):
@@ -291,6 +316,8 @@ def sample_of_months(replenishment, months, demand=1.0):
         months=np.array(months),
         ranged_from=np.zeros(1, int),
         planned=demand * count,
+        correction=np.ones((len(months), 1)),
+        forecast=demand * count,
         level=9 * demand * count,
         opening_level=np.array([7]),
         launches=launches,
@@ -495,8 +522,8 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
     rows = replenishment.plan_location(demand, warehouse, 0.3).to_pandas()
     _, share, planned, level, *outages = given["opening_stock"]
     assert share == 0.9
-    assert planned.tolist() == demand["planned_daily_demand"].to_pylist()[:5]
-    stocking = demand["stocking_daily_demand"].to_numpy()[:5]
+    assert planned.tolist() == demand["mean_daily_demand"].to_pylist()[:5]
+    stocking = demand["usual_daily_demand"].to_numpy()[:5]
     # No product is ordered again that is launched on the first day.
     assert level.tolist() == [*(np.ceil(stocking * 45) + 1)[:4].tolist(), 0]
     assert outages == [shares, *calibration.chances]
@@ -609,7 +636,7 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
 
 
 def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_days=()):
-    """Planned demand of a long tail of products: 0.03 to 3 units a day at the default level.
+    """Demand of a long tail of products, which planners know: 0.03 to 3 units a day at level 1.
 
     share_withdrawn of the products are sold in the first month only. launch_days: days after the
     first one of the last products; the others have long been on sale.
@@ -628,8 +655,11 @@ def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_
         {
             "product_key": np.tile(np.arange(1, products + 1), len(months)),
             "month_key": np.repeat(months, products),
-            "planned_daily_demand": daily * share_on_sale,
-            "stocking_daily_demand": daily,
+            "mean_daily_demand": daily * share_on_sale,
+            "usual_daily_demand": daily,
+            "share_on_sale": share_on_sale,
+            "past_daily_demand": daily,
+            "past_days": np.zeros(len(daily), int),
             "launch_day": np.tile(launch_day, len(months)),
         }
     )
@@ -745,7 +775,7 @@ def make_lines(rng, location, demand, is_digital):
     """Cart lines of a month at a time that follow the plan: a cart has one line or, online, two."""
     selling = location.selling
     keys = np.unique(demand["product_key"].to_numpy())
-    planned = demand["stocking_daily_demand"].to_numpy().reshape(-1, len(keys))
+    planned = demand["usual_daily_demand"].to_numpy().reshape(-1, len(keys))
     launch_day = demand["launch_day"].to_numpy()[: len(keys)]
     month_starts = [np.datetime64(f"{m // 100}-{m % 100:02d}", "M") for m in MONTHS]
     next_number = 1
@@ -756,7 +786,7 @@ def make_lines(rng, location, demand, is_digital):
         products, days = [], []
         for day in range(max(start, FIRST_DAY), stop):
             if day == FIRST_DAY or (day + 3) % 7 == 0:
-                unevenness = rng.gamma(2.0, 0.5, len(keys))
+                unevenness = rng.lognormal(-0.18, 0.6, len(keys))
             # Online 68% of carts are abandoned even when nothing is low.
             bought = 0.32 if is_digital else 1.0
             mean = planned[n] * selling.day_index[day] * unevenness / selling.units_per_line
@@ -813,7 +843,7 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         low_inventory_threshold=5, cart_abandonment_increase=0.1, cart_recovery_rate=0.0
     )
     rng = np.random.default_rng(seed)
-    planned = demand["planned_daily_demand"].to_numpy().reshape(len(MONTHS), -1)
+    planned = demand["mean_daily_demand"].to_numpy().reshape(len(MONTHS), -1)
     simulator, stock = None, []
     lines_by_month = make_lines(rng, location, demand, is_digital)
     for month, lines in zip(MONTHS[:3], lines_by_month, strict=True):
@@ -1050,17 +1080,33 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
         "int_location_demand": key.assign(channel_group=["digital", "store"]),
     }
     sellings = {"store": store.selling, "digital": warehouse.selling}
+    frames["planner_settings"] = pd.DataFrame(
+        {
+            "parameter": ["place_error", "prior_units", "product_error"],
+            "parameter_value": ["0.35", "4", "0.25"],
+        }
+    )
+    frames["demand_levels"] = pd.DataFrame(
+        [["store_shock", "", 0.5, 0.25], ["product_shock", "", 0.4, 0.15]],
+        columns=["component", "scope", "weekly_persistence", "log_deviation"],
+    )
     found = replenishment.locations_from(frames, sellings, 42)
+    others = (
+        replenishment.Planner(4.0, 0.25, 0.35),
+        (replenishment.Component(0.4, 0.15), replenishment.Component(0.5, 0.25)),
+    )
     assert found == {
         1: replenishment.Location(
             *(42, 1, FIRST_DAY, 5),
             replenishment.Schedule(7, 3, 45, 30.0, 0.005),
             warehouse.selling,
+            *others,
         ),
         2: replenishment.Location(
             *(42, 2, FIRST_DAY, 0),
             replenishment.Schedule(14, 7, 60, 45.0, pytest.approx(0.03)),
             store.selling,
+            *others,
         ),
     }
 
