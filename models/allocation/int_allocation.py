@@ -113,6 +113,7 @@ PLAYED_FIELDS = (
     "cart_number",
     "product_key",
     "date_key",
+    "time_key",
     "quantity_requested",
     "is_digital",
     "base_abandonment_rate",
@@ -313,13 +314,15 @@ def cart_triggers(position, requested, first, opening, threshold, is_peak):
     return constrained_items, exceeded
 
 
-def allocate(position, requested, draw, opening):
-    """Serve lines of each position in increasing draw (ties: as given) until its shelf is empty.
+def allocate(position, requested, time_key, draw, opening):
+    """Serve lines of each position in order of the time of day until its shelf is empty.
 
-    All arguments but opening (P,) are (L,). Returns (L,) units left before and units got.
+    Those of one quarter hour in increasing draw (ties: as given). All arguments but opening (P,)
+    are (L,). Returns (L,) units left before and units got.
     """
-    # In two bytes, where they do, positions are sorted by their digits.
-    order = np.lexsort((draw, position.astype(np.min_scalar_type(len(opening)))))
+    # In two bytes, where they do, times and positions are sorted by their digits.
+    place = position.astype(np.min_scalar_type(len(opening)))
+    order = np.lexsort((draw, time_key.astype(np.int16), place))
     place, wanted = position[order], requested[order]
     asked_before = np.cumsum(wanted) - wanted
     starts = np.flatnonzero(is_first_of_run(place))
@@ -580,7 +583,11 @@ class Simulator:
         draw[:recovered] = lines["recovery_allocation_draw"][rows[:recovered]]
         left, got = np.zeros_like(requested), np.zeros_like(requested)
         left[survives], got[survives] = allocate(
-            position[survives], requested[survives], draw[survives], opening
+            position[survives],
+            requested[survives],
+            lines["time_key"][rows[survives]],
+            draw[survives],
+            opening,
         )
         self.hand_over(day, rows, position, got)
         self.month.served.append(

@@ -157,6 +157,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
         # 6 allocation
         surviving.sort(
             key=lambda x: (
+                x["time_key"],
                 x["allocation_draw"] if x["attempt"] == 1 else x["recovery_allocation_draw"],
                 x["cart_line_id"],
             )

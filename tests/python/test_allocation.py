@@ -313,7 +313,7 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
         cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
         cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
         cart["customer_key"] = draw(st.integers(1, 5))
-        cart["channel_key"], cart["time_key"] = 4, 900
+        cart["channel_key"], cart["time_key"] = 4, draw(st.sampled_from([900, 1200, 1215]))
         on_shelf = [p for p, from_day in launched.items() if from_day <= day]
         for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
             comes_back = draw(st.booleans())
@@ -535,6 +535,25 @@ def test_carts_compete_for_the_last_units(compare):
     assert [outcomes[n, 1]["quantity_allocated"] for n in (1, 2, 3)] == [0, 2, 1]
     assert [outcomes[n, 1]["inventory_at_purchase"] for n in (1, 2, 3)] == [0, 3, 1]
     assert snapshots[1, to_key(START)]["stockout_duration_days"] == 1
+
+
+def test_lines_are_served_in_order_of_the_time_of_day(compare):
+    """A cart that came back takes part with its own time; draws decide within a quarter hour."""
+    lost = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
+    lost |= {"recovery_draw": 0.3, "recovery_lag_days": 1, "recovery_allocation_draw": 0.9}
+    next_day = START + timedelta(days=1)
+    lines = [
+        make_line(1, START, time_key=1130, **lost),
+        make_line(2, next_day, time_key=2345, allocation_draw=0.1),
+        make_line(3, next_day, time_key=900, allocation_draw=0.8),
+        make_line(4, next_day, time_key=1130, allocation_draw=0.2),
+        make_line(5, next_day, time_key=1145, allocation_draw=0.0),
+    ]
+    plan = make_plan(START, 2, [1], opening=4, level=0)
+    outcomes, _, _, _ = compare(make_calendar(START, 2), plan, lines)
+    served = [outcomes[key] for key in ((3, 1), (4, 1), (1, 2), (5, 1), (2, 1))]
+    assert [line["inventory_at_purchase"] for line in served] == [4, 3, 2, 1, 0]
+    assert outcomes[1, 2]["time_key"] == 1130
 
 
 def test_one_low_item_loses_the_whole_cart(compare):

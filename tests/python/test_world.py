@@ -3,6 +3,8 @@
 from collections import ChainMap, defaultdict
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pytest
 import yaml
@@ -97,6 +99,53 @@ def test_every_stock_event_is_the_naive_simulators(tiny_world, replayed):
         (location, *event) for location, (_, _, _, events) in replayed.items() for event in events
     )
     assert got == expected
+
+
+def test_a_shelf_empties_in_order_of_the_time_of_day(tiny_world):
+    """What a line finds is what those of earlier quarter hours of its day have left."""
+    position = ["product_key", "location_key", "date_key"]
+    sales = tiny_world.table("gold_sales_fact").to_pandas()
+    sales = sales[~sales["is_return"]]
+    # Within a quarter hour a fuller shelf is the earlier one.
+    sales = sales.sort_values(
+        [*position, "time_key", "inventory_at_purchase"], ascending=[True] * 4 + [False]
+    )
+    before = sales.groupby(position)[["inventory_at_purchase", "quantity_sold"]].shift()
+    follows = before["quantity_sold"].notna()
+    assert follows.sum() > 500
+    left = (before["inventory_at_purchase"] - before["quantity_sold"])[follows]
+    assert (sales["inventory_at_purchase"][follows] == left).all()
+    # Nobody buys what somebody did not get before.
+    lost = tiny_world.table("gold_lost_sales_fact").to_pandas()
+    first_lost = lost.groupby(position)["time_key"].min().rename("first_lost").reset_index()
+    later = sales.merge(first_lost, on=position)
+    assert len(later) > 10
+    assert (later["time_key"] <= later["first_lost"]).all()
+
+
+def test_segments_come_at_the_same_hours(tiny_world):
+    """So that none has priority: lines are served in order of the time of day.
+
+    Of the carts of a location and day each segment has its share in every hour, within five
+    standard errors of a draw without replacement where it is not rare.
+    """
+    carts = tiny_world.table("gold_cart_fact").to_pandas()
+    carts = carts[carts["recovered_from_cart_id"].isna()]
+    carts = carts.assign(hour=carts["time_key"] // 100)
+    expected, variance = 0, 0
+    for _, block in carts.groupby(["location_key", "date_key"]):
+        n, table = len(block), pd.crosstab(block["segment"], block["hour"])
+        table = table.reindex(index=sorted(set(carts["segment"])), columns=range(24), fill_value=0)
+        of_segment, of_hour = table.sum(axis=1).to_numpy()[:, None], table.sum().to_numpy()
+        share = of_segment * of_hour / n
+        expected = expected + share
+        variance = variance + share * (n - of_segment) * (n - of_hour) / n / max(n - 1, 1)
+    came = pd.crosstab(carts["segment"], carts["hour"]).reindex(columns=range(24), fill_value=0)
+    is_judged = expected > 8
+    assert is_judged.sum() > 20
+    assert is_judged.any(axis=1).all()
+    deviation = abs(came.to_numpy() - expected)[is_judged]
+    assert (deviation < 5 * np.sqrt(variance[is_judged])).all()
 
 
 def test_units_sold_are_units_allocated(tiny_world):
