@@ -61,12 +61,26 @@
         'payment_method': 0,
         'fulfillment_type': 2000,
         'return_reason': 4000,
-        'return_hour': 6000,
         'abandonment_reason': 7000,
+        'return_hour': 8000,
     } %}
     {%- if choice not in first_keys %}
         {{- exceptions.raise_compiler_error("choice_key: got '" ~ choice ~ "', which is no choice") }}
     {%- endif %}
     {{- first_keys[choice] }}
     {%- if in_first_group %} + if({{ in_first_group }}, 0, 1000){% endif %} + {{ bucket }}
+{%- endmacro %}
+
+
+{#
+    Number from 0 of the hours that stores of a format have on a kind of day (opening_hours).
+
+    Others, and stores on days on which they are closed, have those of a standard store on an
+    ordinary day: what was bought online comes back then.
+#}
+{% macro opening_hours_number(store_format, day_kind) -%}
+    case {{ store_format }} when 'flagship' then 0 when 'outlet' then 8 else 4 end
+    + case {{ day_kind }}
+        when 'sunday' then 1 when 'eve' then 2 when 'black_friday' then 3 else 0
+    end
 {%- endmacro %}

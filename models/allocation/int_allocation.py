@@ -1123,7 +1123,7 @@ def model(dbt, session):
         }
     )
     plan, adjustments = dbt.ref("int_replenishment_plan"), dbt.ref("int_stock_adjustments")
-    return_lags, schedule = dbt.ref("return_lags"), dbt.ref("supply_schedule")
+    longest_return, schedule = dbt.ref("int_longest_return"), dbt.ref("supply_schedule")
     return_delay_days = dbt.config.get("return_delay_days")
     closed_days = dbt.ref("int_simulated_days").filter("closed_date is not null")
     closed_days = closed_days.selectExpr("datediff(closed_date, date '1970-01-01')").collect()
@@ -1132,7 +1132,7 @@ def model(dbt, session):
         closed_day = closed_days[0][0]
         tables = {"plan": plan, "adjustments": adjustments, "lines": lines}
         tables["allocation"] = session.table(str(dbt.this))
-        longest_lag = return_lags.agg({"lag_days": "max"}).first()[0]
+        longest_lag = longest_return.first()[0]
         write_off_lag = schedule.agg({"write_off_lag_days": "max"}).first()[0]
         longest_wait = max(longest_lag + max(return_delay_days), write_off_lag)
         sources = state_sources(tables, calendar, closed_day, longest_wait)

@@ -62,6 +62,11 @@ DAYS_OF_MONTH = 31
 SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
 LINES_OF_A_DAY = 1_000_000  # ids have room for so many lines of a location and day
 
+# The rows of cumulative shares of the hours, in order: formats and kinds of days of opening_hours.
+STORE_FORMATS = ("flagship", "standard", "outlet")
+DAY_KINDS = ("ordinary", "sunday", "eve", "black_friday")
+CLOSED = "closed"
+
 PRODUCT_COLUMNS = ("product_key", "base_price", "return_rate_index", "launch_day", "last_day")
 
 OUTPUT_SCHEMA = pa.schema(
@@ -127,9 +132,13 @@ class Group:
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
     device_abandonment: (3,) abandonment rate of DEVICES relative to other ones, None in stores.
     preferred_channels: dict of a number in PREFERENCES -> indices into channel_key.
-    hour_cdf: (24,); items_cdf: (most items,); lag_cdf: (longest lag,) from 1 day;
+    hour_cdf: (formats, kinds of days, 24), of locations by location_format, a dict of location_key
+    -> number of the format, on days by day_kind, a dict of date_key -> number of the kind.
+    items_cdf: (most items,); lag_cdf: (longest lag,) from 1 day;
     quantity_cdf: (most units of a line,) from 1 unit;
-    return_rate: dict of month_key -> share of sold lines that come back.
+    return_rate: dict of month_key -> share of sold lines that come back. gifts: dict of a day ->
+    (share of gifts in what comes back of its sales, day of the holiday); gift_cdf: (longest lag,)
+    from 1 day after it. closed_days: (N,) on which nothing is brought back.
     """
 
     is_digital: bool
@@ -140,10 +149,15 @@ class Group:
     device_abandonment: np.ndarray | None
     preferred_channels: dict
     hour_cdf: np.ndarray
+    location_format: dict
+    day_kind: dict
     items_cdf: np.ndarray
     lag_cdf: np.ndarray
     quantity_cdf: np.ndarray
     return_rate: dict
+    gifts: dict
+    gift_cdf: np.ndarray
+    closed_days: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -766,11 +780,36 @@ def draw_returns(month, lines, group, shape):
     is_kept = lines.draw["is_returned"] >= rates[lines.block, lines.product]
     returned = np.flatnonzero(~is_kept)
     lags, delays = (np.ma.array(np.zeros(len(is_kept), np.int32), mask=is_kept) for _ in range(2))
+    day = month.block_day[lines.block[returned]]
+    lag = return_lags(month.days, group, day, lines.draw["return_lag"][returned])
     shortest, longest = shape.return_delay_days
-    lags.data[returned] = 1 + pick(group.lag_cdf, lines.draw["return_lag"][returned])
     spread = lines.draw["restock_delay"][returned] * (longest - shortest + 1)
-    delays.data[returned] = shortest + spread.astype(np.int32)
+    delay = shortest + spread.astype(np.int32)
+    # Nobody is there to restock either: a day later, or earlier where that would be too late.
+    is_closed = np.isin(month.days[day] + lag + delay, group.closed_days)
+    other = np.where(delay < longest, delay + 1, np.maximum(delay - 1, shortest))
+    lags.data[returned], delays.data[returned] = lag, np.where(is_closed, other, delay)
     return lags, delays
+
+
+def return_lags(days, group, sold, draw):
+    """(R,) days from sale to return; gifts come back after their holiday, nothing when closed.
+
+    days: (D,) since 1970-01-01; sold: (R,) indexes in it; draw: (R,) uniforms. The lowest draws
+    are those of gifts.
+    """
+    gifts = [group.gifts.get(day, (0.0, day)) for day in days.tolist()]
+    share, holiday = np.array(gifts)[sold].T
+    is_gift = draw < share
+    # What is left of the draw, among gifts or among others, is a uniform again.
+    rest = np.where(is_gift, draw, draw - share) / np.where(is_gift, share, 1 - share)
+    after_holiday = (holiday - days[sold]).astype(np.int64)
+    lag = np.where(
+        is_gift, after_holiday + 1 + pick(group.gift_cdf, rest), 1 + pick(group.lag_cdf, rest)
+    )
+    while (is_closed := np.isin(days[sold] + lag, group.closed_days)).any():
+        lag += is_closed
+    return lag
 
 
 def generate(tables, average_daily_units, group, customers, assortment, shape, from_date_key=0):
@@ -809,7 +848,8 @@ def output(month, carts, lines, group, customers, shape):
     cart_number = block_id[carts.block] + np.arange(len(carts.block))
     cart_number -= np.searchsorted(carts.block, blocks)[carts.block]
     first_line = np.searchsorted(block, blocks)
-    hour, quarter = pick(group.hour_cdf, carts.draw["hour"]), carts.draw["quarter_hour"] * 4
+    hour = pick_rows(hours_of_blocks(month, group), carts.block, carts.draw["hour"])
+    quarter = carts.draw["quarter_hour"] * 4
     time_key = hour * 100 + quarter.astype(np.int64) * 15
     recovery_lag_days = 1 + (carts.draw["recovery_lag"] * 7).astype(np.int32)
     return_lag_days, restock_delay_days = draw_returns(month, lines, group, shape)
@@ -843,6 +883,13 @@ def output(month, carts, lines, group, customers, shape):
         mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
         arrays.append(pa.array(np.ma.getdata(values), field.type, mask=mask))
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
+
+
+def hours_of_blocks(month, group):
+    """(B, 24) cumulative shares of the hours in the carts of each block."""
+    formats = [group.location_format.get(key, 0) for key in month.location_key.tolist()]
+    kinds = [group.day_kind.get(key, 0) for key in month.date_keys.tolist()]
+    return group.hour_cdf[np.ix_(formats, kinds)].reshape(-1, group.hour_cdf.shape[-1])
 
 
 def customers_from(versions, segments, assortment):
@@ -906,16 +953,52 @@ def return_rates_by_month(rates, planned_units, shape):
     return by_month
 
 
-def groups_from(read, is_simulated_traffic, shape, planned_units):
+def opening_cdf(weights, opening_hours):
+    """(formats, kinds of days, 24) cumulative shares of the hours in which stores are open.
+
+    weights: (24,) of the hours; opening_hours: the seed.
+    """
+    cdf = np.empty((len(STORE_FORMATS), len(DAY_KINDS), len(weights)))
+    for row in opening_hours.itertuples():
+        hour = np.arange(len(weights))
+        is_open = (int(row.opens_hour) <= hour) & (hour < int(row.closes_hour))
+        at = STORE_FORMATS.index(row.store_format), DAY_KINDS.index(row.day_kind)
+        cdf[at] = cumulative(weights * is_open)
+    return cdf
+
+
+def days_of_holidays(holidays, names=None):
+    """Sorted days since 1970-01-01 from rows of int_holiday_calendar, of all or of some names."""
+    if names is not None:
+        holidays = holidays[holidays["holiday_name"].isin(names)]
+    return np.sort(holidays["holiday_date"].to_numpy("datetime64[D]").astype(np.int64))
+
+
+def gifts_from(seasons, holidays):
+    """Group.gifts from the seed gift_seasons and int_holiday_calendar (pandas frames)."""
+    gifts = {}
+    for season in seasons.itertuples():
+        for holiday in days_of_holidays(holidays, [season.holiday_name]).tolist():
+            for before in range(int(season.days_before_from), int(season.days_before_to) + 1):
+                gifts[holiday - before] = float(season.gift_share), holiday
+    return gifts
+
+
+def groups_from(read, is_simulated_traffic, shape, planned_units, location_formats):
     """Group of each channel group from the seeds; read(name) gives a seed as a pandas frame.
 
-    planned_units: rows of channel_group, month_key, planned_units.
+    It gives int_holiday_calendar likewise. planned_units: rows of channel_group, month_key,
+    planned_units; location_formats: dict of the location_key of stores -> index in STORE_FORMATS.
     """
     return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
     funnel = read("web_funnel").set_index("device_type").loc[list(DEVICES)]
     quantities = read("units_per_line").sort_values("quantity")
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
-    lags = read("return_lags")
+    lags, gift_days = read("return_lags"), read("gift_return_days")
+    holidays, seasons = read("int_holiday_calendar"), read("gift_seasons")
+    gift_weights = np.zeros(int(gift_days["days_after_holiday"].max()))
+    gift_weights[gift_days["days_after_holiday"].to_numpy(int) - 1] = gift_days["weight"]
+    is_closed = (holidays["day_kind"] == CLOSED) & (holidays["precedence"] == 1)
     groups = {}
     for name in ("store", "digital"):
         is_digital = name == "digital"
@@ -929,9 +1012,12 @@ def groups_from(read, is_simulated_traffic, shape, planned_units):
         devices = own[[f"{device}_weight" for device in DEVICES]]
         category = own["channel_category"].to_numpy(str)
         index = traffic["demand_index"].astype(float).tolist()
+        date_keys = traffic["date_key"].astype(int).tolist()
+        hour_weights = hour.sort_values("hour")["weight"].to_numpy(float)
+        kinds = [DAY_KINDS.index(kind) if kind in DAY_KINDS else 0 for kind in traffic["day_kind"]]
         groups[name] = Group(
             is_digital=is_digital,
-            traffic=dict(zip(traffic["date_key"].astype(int).tolist(), index, strict=True)),
+            traffic=dict(zip(date_keys, index, strict=True)),
             channel_key=own["channel_key"].to_numpy(np.int32),
             channel_cdf=cumulative(own["weight"]),
             device_cdf=cumulative(devices) if is_digital else None,
@@ -942,11 +1028,20 @@ def groups_from(read, is_simulated_traffic, shape, planned_units):
                 number: np.flatnonzero(category == kind)
                 for number, kind in enumerate(PREFERENCES.values())
             },
-            hour_cdf=cumulative(hour.sort_values("hour")["weight"]),
+            hour_cdf=(
+                cumulative(hour_weights)[None, None]
+                if is_digital
+                else opening_cdf(hour_weights, read("opening_hours"))
+            ),
+            location_format={} if is_digital else location_formats,
+            day_kind={} if is_digital else dict(zip(date_keys, kinds, strict=True)),
             items_cdf=cumulative(basket.sort_values("items_count")["weight"]),
             lag_cdf=cumulative(lag_weights),
             quantity_cdf=cumulative(quantities["weight"]),
             return_rate={month: rate for (of, month), rate in return_rates.items() if of == name},
+            gifts=gifts_from(seasons[seasons["channel_group"] == name], holidays),
+            gift_cdf=cumulative(gift_weights),
+            closed_days=days_of_holidays(holidays[is_closed & (not is_digital)]),
         )
     return groups
 
@@ -1162,7 +1257,11 @@ def model(dbt, session):
         "channels": dbt.ref("channels"),
         "demand_by_hour": dbt.ref("demand_by_hour"),
         "basket_sizes": dbt.ref("basket_sizes"),
+        "opening_hours": dbt.ref("opening_hours"),
+        "int_holiday_calendar": dbt.ref("int_holiday_calendar"),
         "return_lags": dbt.ref("return_lags"),
+        "gift_seasons": dbt.ref("gift_seasons"),
+        "gift_return_days": dbt.ref("gift_return_days"),
         "return_rates": dbt.ref("return_rates"),
         "units_per_line": dbt.ref("units_per_line"),
         "web_funnel": dbt.ref("web_funnel"),
@@ -1188,7 +1287,10 @@ def model(dbt, session):
     simulated = f"calendar_date between '{world.first_date}' and '{last_day}'"
     traffic = dbt.ref("int_traffic_plan").filter(f"{months} and {simulated}").toPandas()
     planned_units = planned_units_by_group(plan, locations)
-    groups = groups_from(lambda name: seeds[name].toPandas(), traffic, shape, planned_units)
+    formats = locations["store_format"].dropna().map(STORE_FORMATS.index).to_dict()
+    groups = groups_from(
+        lambda name: seeds[name].toPandas(), traffic, shape, planned_units, formats
+    )
     products = dbt.ref("gold_product_dim")
     assortment = assortment_from(products, dbt.ref("price_tiers"))
     segments = dbt.ref("customer_segments").toPandas().sort_values("segment")

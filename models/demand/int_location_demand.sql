@@ -16,6 +16,7 @@ sized as (
 
     select
         location_key,
+        store_format,
         if(channel = 'digital', 'digital', 'store') as channel_group,
         if(channel = 'digital', total_sqft, selling_sqft) as size_sqft
     from locations
@@ -26,6 +27,7 @@ shares as (
 
     select
         location_key,
+        store_format,
         channel_group,
         size_sqft / sum(size_sqft) over (partition by channel_group) as share_of_group
     from sized
@@ -52,7 +54,8 @@ final as (
             cast({{ var('digital_share') }} as double),
             1 - cast({{ var('digital_share') }} as double)
         )
-        * shares.share_of_group as average_daily_units
+        * shares.share_of_group as average_daily_units,
+        shares.store_format
     from shares
     cross join company
 

@@ -51,7 +51,9 @@ factors as (
             when holidays.holiday_name is null then 1.0D
             when months.channel_group = 'digital' then holidays.digital_factor
             else holidays.store_factor
-        end as holiday_factor
+        end as holiday_factor,
+        coalesce(holidays.day_kind, if(planned_dates.day_of_week = 7, 'sunday', 'ordinary'))
+            as day_kind
     from planned_dates
     inner join months on planned_dates.month = months.month
     inner join weekdays
@@ -76,7 +78,8 @@ final as (
         {{ millionths('month_factor * weekday_factor * holiday_factor') }} / 1000000.0D
             as demand_index,
         calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
-            as is_simulated
+            as is_simulated,
+        if(channel_group = 'store', day_kind, 'ordinary') as day_kind
     from factors
 
 )

@@ -65,7 +65,8 @@ final as (
         is_public_holiday,
         store_factor,
         digital_factor,
-        cast(precedence as int) as precedence
+        cast(precedence as int) as precedence,
+        day_kind
     from ranked
 
 )

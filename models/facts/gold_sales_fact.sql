@@ -6,7 +6,7 @@ lines as (
     where
         quantity_allocated > 0
         -- Sales of new days, and older ones that come back on these; kept is what has no lag.
-        and {{ is_new('date_key', days_back=365) }}
+        and {{ is_new('date_key', days_back=400) }}
         and ({{ is_new('date_key') }} or return_lag_days is not null)
         and {{
             is_new_date(
@@ -55,6 +55,13 @@ later_versions as (
 choices as (
 
     select * from {{ ref('int_choice_buckets') }}
+
+),
+
+store_days as (
+
+    select * from {{ ref('int_traffic_plan') }}
+    where channel_group = 'store'
 
 ),
 
@@ -137,12 +144,15 @@ described as (
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
         channels.channel_code,
         promotions.promotion_type,
-        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key
+        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key,
+        {{ opening_hours_number('locations.store_format', 'store_days.day_kind') }}
+            as opening_hours_number
     from dated
     inner join product_costs on dated.product_key = product_costs.product_key
     inner join locations on dated.location_key = locations.location_key
     inner join channels on dated.channel_key = channels.channel_key
     inner join promotions on dated.promotion_key = promotions.promotion_key
+    inner join store_days on dated.calendar_date = store_days.calendar_date
     -- A recovered cart or a return may fall under a later version of the customer.
     left join later_versions
         on
@@ -186,6 +196,7 @@ chosen as (
         on
             described.is_return
             and {{ drawn_choice('return_hour', ['described.cart_line_id']) }}
+            + 1000 * described.opening_hours_number
             = return_hours.choice_key
 
 ),

@@ -24,9 +24,52 @@ return_reasons as (
 ),
 
 -- Goods come back while the stores are open, whatever the channel of the sale.
+open_hours as (
+
+    select
+        opening_hours.store_format,
+        opening_hours.day_kind,
+        {{ opening_hours_number('opening_hours.store_format', 'opening_hours.day_kind') }}
+            as hours_number,
+        demand_by_hour.hour,
+        sum(demand_by_hour.weight) over (
+            partition by opening_hours.store_format, opening_hours.day_kind
+            order by demand_by_hour.hour
+            rows between unbounded preceding and current row
+        ) as weight_so_far,
+        sum(demand_by_hour.weight) over (
+            partition by opening_hours.store_format, opening_hours.day_kind
+        ) as total_weight,
+        demand_by_hour.weight
+    from {{ ref('opening_hours') }} as opening_hours
+    inner join {{ ref('demand_by_hour') }} as demand_by_hour
+        on
+            opening_hours.opens_hour <= demand_by_hour.hour
+            and opening_hours.closes_hour > demand_by_hour.hour
+    where demand_by_hour.channel_group = 'store'
+
+),
+
+open_hour_shares as (
+
+    select
+        *,
+        1000 * (weight_so_far - weight) div total_weight as first_bucket,
+        1000 * weight_so_far div total_weight - 1 as last_bucket
+    from open_hours
+
+),
+
 return_hours as (
 
-    {{ weighted_buckets(ref('demand_by_hour'), ['hour'], where="channel_group = 'store'") }}
+    select
+        store_format,
+        day_kind,
+        hours_number,
+        hour,
+        explode(sequence(first_bucket, last_bucket)) as bucket
+    from open_hour_shares
+    where first_bucket <= last_bucket
 
 ),
 
@@ -72,9 +115,9 @@ final as (
     union all
 
     select
-        {{ choice_key('return_hour', 'bucket') }} as choice_key,
+        {{ choice_key('return_hour', 'bucket') }} + 1000 * hours_number as choice_key,
         'return_hour' as choice,
-        'all' as choice_group,
+        concat(store_format, ' ', day_kind) as choice_group,
         bucket,
         cast(hour as string) as chosen,
         cast(null as double) as exchange_share

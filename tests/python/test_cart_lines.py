@@ -99,11 +99,16 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         device_cdf=np.array([[1.0, 1.0, 1.0], [0.0, 0.9, 1.0]]) if is_digital else None,
         device_abandonment=np.array(device_abandonment) if is_digital else None,
         preferred_channels={0: np.array([0]), 1: np.array([1])},
-        hour_cdf=demand.cumulative(np.ones(24)),
+        hour_cdf=demand.cumulative(np.ones((1, 1, 24))),
+        location_format={},
+        day_kind={},
         items_cdf=demand.cumulative([5, 3, 2]),
         lag_cdf=demand.cumulative([1, 2, 1]),
         quantity_cdf=np.array([0.8, 0.95, 1.0]),
         return_rate={MONTH: 0.2},
+        gifts={},
+        gift_cdf=np.ones(1),
+        closed_days=np.array([], int),
     )
 
 
@@ -285,6 +290,68 @@ def test_share_returned_is_the_rate_of_the_month(demand, customers, shape, rate)
     group = replace(make_group(demand, False), return_rate={MONTH: rate})
     lines = generate(demand, customers, shape, units=6000.0, group=group, table=table)
     assert lines["return_lag_days"].notna().mean() == pytest.approx(rate, abs=0.004)
+
+
+def test_carts_come_while_the_store_is_open(demand, customers, shape):
+    """A format that opens at 6 on one kind of day and at noon on the other."""
+    open_hours = np.zeros((1, 2, 24))
+    open_hours[0, 0, 12:14] = open_hours[0, 1, 6:10] = 1
+    group = replace(
+        make_group(demand, False),
+        hour_cdf=demand.cumulative(open_hours),
+        location_format={1: 0},
+        day_kind={MONTH * 100 + day: int(day == 28) for day in range(1, 31)},
+    )
+    lines = generate(demand, customers, shape, location=1, units=400.0, group=group)
+    hours = (lines["time_key"] // 100).groupby(lines["date_key"] == MONTH * 100 + 28).unique()
+    assert [sorted(of_kind) for of_kind in hours] == [[12, 13], [6, 7, 8, 9]]
+
+
+def test_nothing_is_brought_back_or_restocked_while_stores_are_closed(demand, customers, shape):
+    """It is on the next open day, as often as before; lags of 1 to 3 days, delays of 1 to 3."""
+    first = int(np.datetime64("2025-11-01").astype(int))
+    closed = first + np.array([9, 10, 26])
+    group = make_group(demand, False)
+    usual = generate(demand, customers, shape, location=1, units=800.0, group=group)
+    lines = generate(
+        *(demand, customers, shape),
+        location=1,
+        units=800.0,
+        group=replace(group, closed_days=closed),
+    )
+    sold = first + lines["date_key"] % 100 - 1
+    returned = sold + lines["return_lag_days"]
+    meant = sold + usual["return_lag_days"]
+    assert meant.isin(closed).sum() > 100
+    assert not returned.isin(closed).any()
+    moved = meant.replace(
+        {closed[0]: closed[1] + 1, closed[1]: closed[1] + 1, closed[2]: closed[2] + 1}
+    )
+    assert returned.equals(moved)
+    restocked = returned + lines["restock_delay_days"]
+    assert set(lines["restock_delay_days"].dropna()) == {1, 2, 3}
+    assert not restocked.isin(closed[2:]).any()
+
+
+def test_gifts_come_back_after_their_holiday(demand, customers, shape):
+    """Of what is bought on two days and comes back, 40%; the rest as ever, and no more of it."""
+    first = int(np.datetime64("2025-11-01").astype(int))
+    gifts = {first + 9: (0.4, first + 40), first + 10: (0.4, first + 40)}
+    group = replace(make_group(demand, True), gift_cdf=np.array([0.25, 0.25, 1]))
+    usual = generate(demand, customers, shape, units=3000.0, group=group)
+    lines = generate(demand, customers, shape, units=3000.0, group=replace(group, gifts=gifts))
+    day = lines["date_key"] % 100 - 1
+    assert lines["return_lag_days"].isna().equals(usual["return_lag_days"].isna())
+    assert lines.loc[~day.isin([9, 10])].equals(usual.loc[~day.isin([9, 10])])
+    come_back = day.isin([9, 10]) & lines["return_lag_days"].notna()
+    lags, day = lines.loc[come_back, "return_lag_days"], day[come_back]
+    after = (lags + day - 40)[lags > 3]
+    assert after.size / lags.size == pytest.approx(0.4, abs=0.04)
+    assert set(after) == {1, 3}
+    assert (after == 1).mean() == pytest.approx(0.25, abs=0.06)
+    assert lags[lags <= 3].value_counts(normalize=True).sort_index().tolist() == pytest.approx(
+        [0.25, 0.5, 0.25], abs=0.06
+    )
 
 
 def test_more_lines_than_ids_have_room_for_are_refused(demand, customers, shape, monkeypatch):
@@ -802,6 +869,7 @@ def seeds_of_groups(demand, store, digital):
         ],
         "demand_by_hour": [
             digital | {"hour": 1, "weight": 3},
+            store | {"hour": 1, "weight": 1},
             store | {"hour": 0, "weight": 1},
             digital | {"hour": 0, "weight": 1},
         ],
@@ -815,7 +883,40 @@ def seeds_of_groups(demand, store, digital):
             store | {"lag_days": 1, "weight": 1},
             digital | {"lag_days": 1, "weight": 1},
         ],
+        "opening_hours": [
+            {
+                "store_format": of,
+                "day_kind": kind,
+                "opens_hour": 0,
+                "closes_hour": 1 + (of == "outlet"),
+            }
+            for of in demand.STORE_FORMATS
+            for kind in demand.DAY_KINDS
+        ],
+        "int_holiday_calendar": [
+            named("Christmas Day", date(2025, 12, 25), "closed"),
+            named("Christmas Day", date(2024, 12, 25), "closed"),
+            named("Boxing Day", date(2025, 12, 26), None),
+        ],
+        "gift_seasons": [
+            {
+                "holiday_name": "Christmas Day",
+                "channel_group": "store",
+                "days_before_from": 24,
+                "days_before_to": 25,
+                "gift_share": 0.5,
+            }
+        ],
+        "gift_return_days": [
+            {"days_after_holiday": 3, "weight": 1},
+            {"days_after_holiday": 1, "weight": 3},
+        ],
     }
+
+
+def named(name, day, kind):
+    """A row of int_holiday_calendar."""
+    return {"holiday_name": name, "holiday_date": day, "day_kind": kind, "precedence": 1}
 
 
 def test_groups_are_those_of_the_seeds(demand, shape):
@@ -830,12 +931,14 @@ def test_groups_are_those_of_the_seeds(demand, shape):
     )
     traffic = pd.DataFrame(
         [
-            digital | {"date_key": 20251102, "demand_index": 1.5},
-            store | {"date_key": 20251101, "demand_index": 0.5},
-            digital | {"date_key": 20251101, "demand_index": 0.8},
+            digital | {"date_key": 20251102, "demand_index": 1.5, "day_kind": "ordinary"},
+            store | {"date_key": 20251101, "demand_index": 0.5, "day_kind": "eve"},
+            digital | {"date_key": 20251101, "demand_index": 0.8, "day_kind": "ordinary"},
         ]
     )
-    groups = demand.groups_from(lambda name: pd.DataFrame(seeds[name]), traffic, shape, planned)
+    groups = demand.groups_from(
+        lambda name: pd.DataFrame(seeds[name]), traffic, shape, planned, {7: 1}
+    )
     online, shop = groups["digital"], groups["store"]
     assert (online.is_digital, shop.is_digital) == (True, False)
     assert online.traffic == {20251101: 0.8, 20251102: 1.5}
@@ -850,7 +953,15 @@ def test_groups_are_those_of_the_seeds(demand, shape):
         for group in (online, shop)
     ]
     assert places == [{0: [0], 1: [1], 2: [], 3: []}, {0: [], 1: [], 2: [], 3: [0]}]
-    assert (online.hour_cdf.tolist(), shop.hour_cdf.tolist()) == ([0.25, 1], [1])
+    assert online.hour_cdf.tolist() == [[[0.25, 1]]]
+    assert shop.hour_cdf.tolist() == [[[1, 1]] * 4, [[1, 1]] * 4, [[0.5, 1]] * 4]
+    assert (online.location_format, shop.location_format) == ({}, {7: 1})
+    assert (online.day_kind, shop.day_kind) == ({}, {20251101: 2})
+    christmas = [int(np.datetime64(f"{year}-12-25").astype(int)) for year in (2024, 2025)]
+    assert online.gifts == {}
+    assert shop.gifts == {day - n: (0.5, day) for day in christmas for n in (24, 25)}
+    assert shop.gift_cdf.tolist() == [0.75, 0.75, 1]
+    assert (online.closed_days.tolist(), shop.closed_days.tolist()) == ([], christmas)
     assert (online.items_cdf.tolist(), shop.items_cdf.tolist()) == ([0.2, 1], [1])
     assert (online.lag_cdf.tolist(), shop.lag_cdf.tolist()) == ([0.25, 0.25, 1], [1])
     assert online.quantity_cdf.tolist() == shop.quantity_cdf.tolist() == [0.75, 1]

@@ -12,9 +12,9 @@ sales as (
 
 ),
 
-return_lags as (
+longest_return as (
 
-    select * from {{ ref('return_lags') }}
+    select * from {{ ref('int_longest_return') }}
 
 ),
 
@@ -31,8 +31,8 @@ returns as (
 -- Lines sold so long ago that every return of them has arrived.
 settled_day as (
 
-    select date_sub({{ last_simulated_day() }}, max(lag_days)) as calendar_date
-    from return_lags
+    select date_sub({{ last_simulated_day() }}, return_lag_days) as calendar_date
+    from longest_return
 
 ),
 
