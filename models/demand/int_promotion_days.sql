@@ -20,9 +20,9 @@ traffic as (
 
 ),
 
-price_response as (
+elasticities as (
 
-    select * from {{ ref('price_response') }}
+    select * from {{ ref('int_price_elasticity') }}
 
 ),
 
@@ -100,19 +100,35 @@ ranked as (
 
 ),
 
+percentages as (
+
+    select
+        *,
+        -- Nearest whole percent: what the customer reads on the label.
+        (discount_cents * 100 + price_cents div 2) div price_cents as discount_percent
+    from ranked
+    where discount_rank = 1
+
+),
+
 final as (
 
     select
-        ranked.product_key,
-        ranked.channel_group,
-        ranked.date_key,
-        ranked.promotion_key,
-        ranked.discount_cents,
-        price_response.demand_uplift
-    from ranked
-    inner join price_response
-        on ranked.discount_cents * 100 div ranked.price_cents = price_response.discount_percent
-    where ranked.discount_rank = 1
+        percentages.product_key,
+        percentages.channel_group,
+        percentages.date_key,
+        percentages.promotion_key,
+        percentages.discount_cents,
+        -- Four decimals, in which engines agree.
+        cast(
+            floor(
+                pow((100 - percentages.discount_percent) / 100.0D, elasticities.elasticity) * 10000
+                + 0.5D
+            ) as bigint
+        )
+        / 10000.0D as demand_uplift
+    from percentages
+    inner join elasticities on percentages.product_key = elasticities.product_key
 
 )
 

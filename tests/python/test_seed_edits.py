@@ -169,7 +169,12 @@ LOST = [
         ["season_profiles_rules", "season_profile, month", "value_found = none for winter, 3"],
     ),
     ("demand_by_hour", "store,0,0\n", "", ["demand_by_hour", "value_found = none for store, 0"]),
-    ("price_response", "\n17,", "\n16,", ["price_response", "value_found = none for 17"]),
+    (
+        "price_response",
+        "belts,",
+        "braces,",
+        ["not_found_in = price_response.category_level_2, value_found = belts"],
+    ),
     ("sizes", "waist,26,2,65\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
     (
         "location_pattern",
@@ -179,7 +184,7 @@ LOST = [
     ),
     (
         "price_tiers",
-        "mid,0.75,1.25\n",
+        "mid,0.75,1.25,1\n",
         "",
         ["price_tiers_tile", "ratio_to = 0.75, next_from = 1.25"],
     ),
