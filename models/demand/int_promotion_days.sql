@@ -26,7 +26,36 @@ elasticities as (
 
 ),
 
-promotion_dates as (
+dip_shape as (
+
+    select * from {{ ref('post_promotion_dip') }}
+
+),
+
+channel_groups as (
+
+    select
+        channel_group,
+        min(calendar_date) as first_date,
+        max(calendar_date) as last_date
+    from traffic
+    group by channel_group
+
+),
+
+longest as (
+
+    select
+        max(dip_shape.days_after) as dip_days,
+        max(datediff(promotions.end_date, promotions.start_date)) as promotion_days
+    from promotions
+    cross join dip_shape
+
+),
+
+-- Promotions that are followed by a dip in the planned months, and all that overlap them: what is
+-- found for a day must not depend on where the window begins.
+spans as (
 
     select
         promotions.promotion_key,
@@ -34,101 +63,213 @@ promotion_dates as (
         promotions.discount_type,
         cast(round(promotions.discount_value * 100) as bigint) as discount_hundredths,
         promotions.product_share,
-        traffic.channel_group,
-        traffic.date_key
+        channel_groups.channel_group,
+        promotions.start_date,
+        promotions.end_date
     from promotions
-    inner join traffic
+    cross join longest
+    inner join channel_groups
         on
-            traffic.calendar_date between promotions.start_date and promotions.end_date
+            promotions.start_date <= channel_groups.last_date
+            and promotions.end_date
+            >= date_sub(channel_groups.first_date, longest.dip_days + longest.promotion_days)
             and (
                 promotions.channel_type is null
-                or (promotions.channel_type = 'online' and traffic.channel_group = 'digital')
-                or (promotions.channel_type = 'offline' and traffic.channel_group = 'store')
+                or (
+                    promotions.channel_type = 'online'
+                    and channel_groups.channel_group = 'digital'
+                )
+                or (
+                    promotions.channel_type = 'offline'
+                    and channel_groups.channel_group = 'store'
+                )
             )
+
+),
+
+span_dates as (
+
+    select
+        promotion_key,
+        channel_group,
+        explode(sequence(start_date, end_date, interval 1 day)) as calendar_date
+    from spans
 
 ),
 
 participations as (
 
     select
-        promotions.promotion_key,
+        spans.promotion_key,
+        spans.channel_group,
+        spans.discount_type,
+        spans.discount_hundredths,
         products.product_key,
         {{ cents('products.base_price') }} as price_cents
-    from promotions
+    from spans
     inner join products
         on
-            promotions.category_level_1 is null
-            or promotions.category_level_1 = products.category_level_1
+            spans.category_level_1 is null
+            or spans.category_level_1 = products.category_level_1
     where
         {{
             uniform(
-                'promotion_participation', ['promotions.promotion_key', 'products.product_key']
+                'promotion_participation', ['spans.promotion_key', 'products.product_key']
             )
         }}
-        < promotions.product_share
+        < spans.product_share
 
 ),
 
 discounts as (
 
     select
-        participations.product_key,
-        promotion_dates.channel_group,
-        promotion_dates.date_key,
-        promotion_dates.promotion_key,
-        participations.price_cents,
+        *,
         if(
-            promotion_dates.discount_type = 'percentage',
-            (participations.price_cents * promotion_dates.discount_hundredths + 5000) div 10000,
+            discount_type = 'percentage',
+            (price_cents * discount_hundredths + 5000) div 10000,
             -- An amount off never takes more than half of the price.
-            least(promotion_dates.discount_hundredths, participations.price_cents div 2)
+            least(discount_hundredths, price_cents div 2)
         ) as discount_cents
     from participations
-    inner join promotion_dates on participations.promotion_key = promotion_dates.promotion_key
+
+),
+
+uplifts as (
+
+    select
+        discounts.product_key,
+        discounts.channel_group,
+        discounts.promotion_key,
+        discounts.discount_cents,
+        {{ demand_uplift(
+            'discounts.discount_cents', 'discounts.price_cents', 'elasticities.elasticity'
+        ) }} as demand_uplift
+    from discounts
+    inner join elasticities on discounts.product_key = elasticities.product_key
 
 ),
 
 ranked as (
 
     select
-        *,
+        uplifts.*,
+        span_dates.calendar_date,
         row_number() over (
-            partition by product_key, channel_group, date_key
-            order by discount_cents desc, promotion_key asc
+            partition by uplifts.product_key, uplifts.channel_group, span_dates.calendar_date
+            order by uplifts.discount_cents desc, uplifts.promotion_key asc
         ) as discount_rank
-    from discounts
+    from uplifts
+    inner join span_dates
+        on
+            uplifts.promotion_key = span_dates.promotion_key
+            and uplifts.channel_group = span_dates.channel_group
 
 ),
 
-percentages as (
+promoted as (
 
-    select
-        *,
-        -- Nearest whole percent: what the customer reads on the label.
-        (discount_cents * 100 + price_cents div 2) div price_cents as discount_percent
+    select *
     from ranked
     where discount_rank = 1
+
+),
+
+bumps as (
+
+    select
+        promoted.product_key,
+        promoted.channel_group,
+        spans.start_date,
+        spans.end_date,
+        sum(cast(round((promoted.demand_uplift - 1) * 10000) as bigint)) as extra_ten_thousandths
+    from promoted
+    inner join spans
+        on
+            promoted.promotion_key = spans.promotion_key
+            and promoted.channel_group = spans.channel_group
+    group by promoted.product_key, promoted.channel_group, spans.start_date, spans.end_date
+
+),
+
+missing as (
+
+    select
+        bumps.product_key,
+        bumps.channel_group,
+        date_add(bumps.end_date, dip_shape.days_after) as calendar_date,
+        bumps.extra_ten_thousandths
+        * cast(round(dip_shape.borrowed_share * 10000) as bigint) as missing_hundred_millionths,
+        dip_shape.lowest_factor
+    from bumps
+    cross join dip_shape
+    -- Who could not buy it yet has not stocked up.
+    inner join products
+        on
+            bumps.product_key = products.product_key
+            and bumps.start_date >= products.launch_date
+
+),
+
+dips as (
+
+    select
+        product_key,
+        channel_group,
+        calendar_date,
+        greatest(
+            max(cast(round(lowest_factor * 10000) as bigint)),
+            10000 - sum(missing_hundred_millionths) div 10000
+        )
+        / 10000.0D as demand_uplift
+    from missing
+    group by product_key, channel_group, calendar_date
+
+),
+
+rows_of_days as (
+
+    select
+        product_key,
+        channel_group,
+        calendar_date,
+        promotion_key,
+        discount_cents,
+        demand_uplift
+    from promoted
+
+    union all
+
+    select
+        dips.product_key,
+        dips.channel_group,
+        dips.calendar_date,
+        cast(0 as int) as promotion_key,
+        cast(0 as bigint) as discount_cents,
+        dips.demand_uplift
+    from dips
+    left anti join promoted
+        on
+            dips.product_key = promoted.product_key
+            and dips.channel_group = promoted.channel_group
+            and dips.calendar_date = promoted.calendar_date
 
 ),
 
 final as (
 
     select
-        percentages.product_key,
-        percentages.channel_group,
-        percentages.date_key,
-        percentages.promotion_key,
-        percentages.discount_cents,
-        -- Four decimals, in which engines agree.
-        cast(
-            floor(
-                pow((100 - percentages.discount_percent) / 100.0D, elasticities.elasticity) * 10000
-                + 0.5D
-            ) as bigint
-        )
-        / 10000.0D as demand_uplift
-    from percentages
-    inner join elasticities on percentages.product_key = elasticities.product_key
+        rows_of_days.product_key,
+        rows_of_days.channel_group,
+        traffic.date_key,
+        rows_of_days.promotion_key,
+        rows_of_days.discount_cents,
+        rows_of_days.demand_uplift
+    from rows_of_days
+    inner join traffic
+        on
+            rows_of_days.channel_group = traffic.channel_group
+            and rows_of_days.calendar_date = traffic.calendar_date
 
 )
 

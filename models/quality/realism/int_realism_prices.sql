@@ -15,6 +15,7 @@ sales as (
 promotion_days as (
 
     select * from {{ ref('int_promotion_days') }}
+    where promotion_key > 0
 
 ),
 

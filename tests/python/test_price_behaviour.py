@@ -1,0 +1,112 @@
+"""What the price does to demand, found by plain estimators and compared with the answer key.
+
+The world is one of much demand: what customers want of a product is told from chance. The truth is
+in int_price_elasticity and in seeds; docs/answer_key.md describes the estimators.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import build_tiny
+
+BUSY = {
+    "start_date": "2025-09-15",
+    "date_range_days": 110,
+    "num_products": 2000,
+    "num_locations": 5,
+    "num_customers": 1000,
+    "demand_intensity": 0.6,
+    "digital_share": 0.4,
+}
+DAY = ["date_key", "channel_group", "season_profile"]
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory):
+    """Return a world with what its customers want, and no stock."""
+    world, _ = build_tiny(tmp_path_factory.mktemp("busy"), "--select", "+int_cart_lines", **BUSY)
+    return world
+
+
+@pytest.fixture(scope="module")
+def days(busy):
+    """Return a row per product, channel group and day on sale: units wanted, and the price.
+
+    Units are relative to those of the same products on that day, `usual` is their mean over the
+    product's days without promotion or dip, and `discount` a share of the list price.
+    """
+    products = busy.table("gold_product_dim").to_pandas().set_index("product_key")
+    columns = ["product_key", "date_key", "is_digital", "quantity_requested"]
+    lines = busy.table("int_cart_lines").select(columns).to_pandas()
+    units = lines.groupby(columns[:-1])["quantity_requested"].sum()
+    dates = sorted(lines["date_key"].unique())
+    every = pd.MultiIndex.from_product([products.index, dates, [False, True]], names=columns[:-1])
+    days = units.reindex(every, fill_value=0).rename("units").reset_index()
+    days["channel_group"] = np.where(days["is_digital"], "digital", "store")
+    days = days.join(products[["base_price", "season_profile", "launch_date"]], "product_key")
+    days["date"] = pd.to_datetime(days["date_key"].astype(str))
+    days = days[days["date"] >= pd.to_datetime(days["launch_date"])]
+    promoted = busy.table("int_promotion_days").to_pandas()
+    days = days.merge(promoted, "left", ["product_key", "channel_group", "date_key"])
+    days["discount"] = days["discount_cents"].fillna(0) / 100 / days["base_price"]
+    days["is_plain"] = days["promotion_key"].isna()
+    days["is_dip"] = days["promotion_key"] == 0
+    return with_usual_units(days)
+
+
+def with_usual_units(days):
+    """Return the days with `usual`: units that a product would sell at the list price.
+
+    They are the product's level times that of the day for its season profile, such that both meet
+    their units on plain days (a Poisson regression with these two effects, by turns).
+    """
+    product = pd.factorize(days["product_key"] * 2 + days["is_digital"])[0]
+    day = pd.factorize(pd.MultiIndex.from_frame(days[DAY]))[0]
+    units, is_plain = days["units"].to_numpy(float), days["is_plain"].to_numpy(float)
+
+    def level(of, usual):
+        expected = np.maximum(np.bincount(of, is_plain * usual), 1e-9)
+        return np.bincount(of, is_plain * units) / expected
+
+    of_day = np.ones(day.max() + 1)
+    for _ in range(20):
+        of_product = level(product, of_day[day])
+        of_day = level(day, of_product[product])
+    return days.assign(usual=of_product[product] * of_day[day])
+
+
+def elasticity_of(days):
+    """Return the e at which usual units x (1 - discount) ^ e are those wanted on promotion."""
+    low, high = -6.0, 0.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        more = (days["usual"] * (1 - days["discount"]) ** middle).sum() > days["units"].sum()
+        low, high = (middle, high) if more else (low, middle)
+    return middle
+
+
+@pytest.mark.timeout(600)
+def test_random_promotions_tell_the_elasticity_of_each_kind_of_product(busy, days):
+    truth = busy.table("int_price_elasticity").to_pandas().set_index("product_key")["elasticity"]
+    promoted = days[days["discount"] > 0].join(truth, "product_key")
+    thirds = pd.qcut(promoted["elasticity"], 3, labels=False)
+    found, true = [], []
+    for third in range(3):
+        rows = promoted[thirds == third]
+        found.append(elasticity_of(rows))
+        true.append(np.average(rows["elasticity"], weights=rows["usual"]))
+    assert np.ptp(true) > 0.5
+    assert np.abs(np.subtract(found, true)).max() < 0.3
+    assert abs(np.mean(found) - np.mean(true)) < 0.2
+
+
+@pytest.mark.timeout(600)
+def test_about_a_third_of_a_promotion_is_borrowed_from_the_days_after_it(days):
+    extra = (days["units"] - days["usual"])[days["discount"] > 0].sum()
+    dips = days[days["is_dip"]]
+    missing = (dips["usual"] - dips["units"]).sum()
+    effect = days["usual"] * (days["demand_uplift"].fillna(1) - 1)
+    planted = -effect[days["is_dip"]].sum() / effect[days["discount"] > 0].sum()
+    # Another promotion within the two weeks keeps some of it from being seen.
+    assert 0.1 < planted < 0.34
+    assert missing / extra == pytest.approx(planted, abs=0.06)
