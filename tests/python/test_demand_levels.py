@@ -98,3 +98,41 @@ def test_month_and_past_are_averages_of_the_levels(levels, components):
     ]
     past = (before[0] * before[1]).mean(axis=0)
     assert tables[0]["past_level"].to_numpy() == pytest.approx(past, abs=2e-6)
+
+
+@pytest.mark.tables
+def test_levels_are_found_in_what_customers_want(tiny_world):
+    """Units wanted by product and month, relative to those at the level 1, follow the level."""
+    months = ["product_key", "month_key"]
+    plan = tiny_world.table("int_demand_plan").to_pandas()
+    places = tiny_world.table("gold_location_dim").to_pandas()[["location_key", "region"]]
+    level = tiny_world.table("int_demand_levels").to_pandas()
+    plan = plan.merge(places).merge(level, on=["region", *months])
+    plan["at_level_one"] = plan["mean_daily_demand"] / plan["month_level"]
+    expected = plan.groupby(months)[["mean_daily_demand", "at_level_one"]].sum()
+    lines = tiny_world.table("int_cart_lines").to_pandas()
+    lines["month_key"] = lines["date_key"] // 100
+    expected["wanted"] = lines.groupby(months)["quantity_requested"].sum()
+    # Of whole months, and of what is sold often.
+    found = expected.loc[(slice(None), 202512), :].query("wanted > 30")
+    assert len(found) > 15
+    levels = np.log(found["mean_daily_demand"] / found["at_level_one"])
+    measured = np.log(found["wanted"] / found["at_level_one"])
+    assert np.corrcoef(levels, measured)[0, 1] > 0.8
+
+
+@pytest.mark.tables
+def test_published_planning_is_not_made_from_true_means(tiny_world):
+    """It is near them, as past sales are, and errs: of the logarithms .6 to .9 is common."""
+    stock = tiny_world.table("gold_inventory_fact").to_pandas()
+    stock = stock[(stock["date_key"] == 20251215) & (stock["days_of_supply"] > 0)]
+    plan = tiny_world.table("int_demand_plan").to_pandas()
+    plan = plan[(plan["month_key"] == 202512) & (plan["mean_daily_demand"] > 0)]
+    both = stock.merge(plan, on=["product_key", "location_key"])
+    expected = np.log(both["quantity_available"] / both["days_of_supply"])
+    assert 0.6 < np.corrcoef(expected, np.log(both["mean_daily_demand"]))[0, 1] < 0.92
+    reorder = both[both["reorder_point"] > 1]
+    correlation = np.corrcoef(
+        np.log(reorder["reorder_point"]), np.log(reorder["mean_daily_demand"])
+    )
+    assert correlation[0, 1] < 0.92
