@@ -62,6 +62,12 @@ life_cycle as (
 
 ),
 
+climate as (
+
+    select * from {{ ref('int_climate_demand') }}
+
+),
+
 shape as (
 
     select
@@ -109,6 +115,7 @@ product_months as (
 
     select
         products.product_key,
+        products.category_level_3,
         months.channel_group,
         months.month_key,
         months.month_start,
@@ -160,10 +167,14 @@ weighted as (
         locations.location_key,
         locations.average_daily_units,
         demand_levels.past_level / demand_levels.month_level as past_to_month,
-        cast(product_months.usual_popularity * 1000000 as bigint) as usual_weight,
+        cast(
+            product_months.usual_popularity * coalesce(climate.climate_factor, 1.0D) * 1000000
+            as bigint
+        ) as usual_weight,
         -- Local taste between 2/3 and 2 at the default offset.
         cast(
             product_months.usual_popularity
+            * coalesce(climate.climate_factor, 1.0D)
             * product_months.own_popularity
             * demand_levels.month_level
             / (
@@ -183,6 +194,11 @@ weighted as (
             locations.region = demand_levels.region
             and product_months.product_key = demand_levels.product_key
             and product_months.month_key = demand_levels.month_key
+    left join climate
+        on
+            locations.location_key = climate.location_key
+            and product_months.category_level_3 = climate.category_level_3
+            and product_months.month_key % 100 = climate.month
 
 ),
 

@@ -63,3 +63,43 @@ def test_share_of_gifts_is_found_in_the_days_on_which_things_come_back(tables, s
         error = found.std() / len(found) ** 0.5
         assert found.mean() == pytest.approx(own["before"].map(shares).mean(), abs=3 * error), name
         assert found.mean() > 5 * error, name
+
+
+def warmth(tables, seed):
+    """(location_key, month) -> degrees above the average US city, of stores."""
+    normals = seed("climate_normals").merge(seed("cities")[["city", "state_code", "weight"]])
+    weighted = (normals["mean_temperature_f"] * normals["weight"]).groupby(normals["month"]).sum()
+    average = weighted / normals.groupby("month")["weight"].sum()
+    normals["warmth"] = normals["mean_temperature_f"] - normals["month"].map(average)
+    places = tables(
+        "gold_location_dim", ["location_key", "city", "state_province", "store_format"]
+    ).dropna()
+    places = places.rename(columns={"state_province": "state_code"})
+    return places.merge(normals).set_index(["location_key", "month"])["warmth"]
+
+
+def test_response_to_the_climate_is_found_in_the_months_of_the_plan(tables, seed):
+    """Against the same product in the warehouses the plan of a store follows the temperature.
+
+    Differences between stores that last all year, such as local taste, cancel from month to month.
+    """
+    plan = tables("int_demand_plan", ["product_key", "location_key", "month_key", "demand_weight"])
+    stores = warmth(tables, seed)
+    is_store = plan["location_key"].isin(stores.index.get_level_values(0))
+    keys = ["product_key", "month_key"]
+    elsewhere = plan[~is_store].groupby(keys)["demand_weight"].mean()
+    plan = plan[is_store].join(elsewhere.rename("elsewhere"), on=keys).query("elsewhere > 0")
+    products = tables("gold_product_dim", ["product_key", "category_level_3"])
+    plan = plan.merge(products).merge(seed("temperature_response"))
+    at = pd.MultiIndex.from_arrays([plan["location_key"], plan["month_key"] % 100])
+    plan["expected"] = plan["log_demand_per_degree_f"] * stores.reindex(at).to_numpy()
+    plan["found"] = np.log(plan["demand_weight"] / plan["elsewhere"])
+    # What a category has in all cities together is taken out, by month.
+    of = plan[plan["log_demand_per_degree_f"] != 0]
+    within = of[["found", "expected"]] - of.groupby(["product_key", "location_key"])[
+        ["found", "expected"]
+    ].transform("mean")
+    within -= within.groupby([of["category_level_3"], of["month_key"]]).transform("mean")
+    slope = (within["found"] * within["expected"]).sum() / (within["expected"] ** 2).sum()
+    assert within["expected"].std() > 0.03
+    assert slope == pytest.approx(1, abs=0.02)
