@@ -101,7 +101,15 @@ promotion_months as (
         sum(
             {{ millionths('traffic.demand_index') }}
             * cast(round((promotion_days.demand_uplift - 1) * 10000) as bigint)
-        ) as extra_index_ten_billionths
+        ) as extra_index_ten_billionths,
+        sum(
+            if(
+                promotion_days.is_markdown,
+                {{ millionths('traffic.demand_index') }}
+                * cast(round((promotion_days.demand_uplift - 1) * 10000) as bigint),
+                0
+            )
+        ) as markdown_index_ten_billionths
     from promotion_days
     inner join traffic
         on
@@ -140,7 +148,11 @@ product_months as (
         1
         + coalesce(promotion_months.extra_index_ten_billionths, 0)
         / cast(10000 as double)
-        / months.index_millionths as planned_uplift
+        / months.index_millionths as uplift,
+        -- A markdown moves demand to its products, a promotion adds to it.
+        10000
+        + coalesce(promotion_months.markdown_index_ten_billionths, 0)
+        div months.index_millionths as markdown_ten_thousandths
     from products
     cross join shape
     cross join months
@@ -206,8 +218,12 @@ planned as (
 
     select
         *,
-        demand_weight * days_on_sale div days_in_month as planned_weight,
-        usual_weight * days_on_sale div days_in_month as usual_planned_weight
+        demand_weight * days_on_sale * markdown_ten_thousandths
+        div (days_in_month * 10000) as planned_weight,
+        usual_weight * days_on_sale * markdown_ten_thousandths
+        div (days_in_month * 10000) as usual_planned_weight,
+        markdown_ten_thousandths / 10000.0D as markdown_uplift,
+        uplift * 10000 / markdown_ten_thousandths as planned_uplift
     from weighted
 
 ),
@@ -245,10 +261,10 @@ final as (
         planned_weight,
         daily_units * planned_weight as mean_daily_demand,
         -- Launch stock is in place before the first day on sale; nothing is bought after the last.
-        if(is_discontinued, cast(0 as double), usual_daily_units * usual_weight)
+        if(is_discontinued, cast(0 as double), usual_daily_units * usual_weight * markdown_uplift)
             as usual_daily_demand,
         days_on_sale / cast(days_in_month as double) as share_on_sale,
-        daily_units * demand_weight * past_to_month as past_daily_demand,
+        daily_units * demand_weight * markdown_uplift * past_to_month as past_daily_demand,
         cast(past_days as int) as past_days
     from shares
 

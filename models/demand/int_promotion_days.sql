@@ -8,8 +8,15 @@ products as (
 
 promotions as (
 
+    -- Markdowns are no promotions that products take part in by chance.
     select * from {{ ref('gold_promotion_dim') }}
-    where promotion_key > 0
+    where product_share > 0
+
+),
+
+markdown_days as (
+
+    select * from {{ ref('int_markdown_days') }}
 
 ),
 
@@ -36,6 +43,7 @@ channel_groups as (
 
     select
         channel_group,
+        if(channel_group = 'digital', 'online', 'offline') as channel_type,
         min(calendar_date) as first_date,
         max(calendar_date) as last_date
     from traffic
@@ -73,17 +81,8 @@ spans as (
             promotions.start_date <= channel_groups.last_date
             and promotions.end_date
             >= date_sub(channel_groups.first_date, longest.dip_days + longest.promotion_days)
-            and (
-                promotions.channel_type is null
-                or (
-                    promotions.channel_type = 'online'
-                    and channel_groups.channel_group = 'digital'
-                )
-                or (
-                    promotions.channel_type = 'offline'
-                    and channel_groups.channel_group = 'store'
-                )
-            )
+            and coalesce(promotions.channel_type, channel_groups.channel_type)
+            = channel_groups.channel_type
 
 ),
 
@@ -167,11 +166,50 @@ ranked as (
 
 ),
 
+-- A markdown takes the place of promotions and dips.
 promoted as (
 
-    select *
+    select
+        ranked.product_key,
+        ranked.channel_group,
+        ranked.calendar_date,
+        ranked.promotion_key,
+        ranked.discount_cents,
+        ranked.demand_uplift,
+        false as is_markdown
     from ranked
-    where discount_rank = 1
+    left anti join markdown_days
+        on
+            ranked.product_key = markdown_days.product_key
+            and ranked.calendar_date = markdown_days.calendar_date
+    where ranked.discount_rank = 1
+
+),
+
+marked_down as (
+
+    select
+        markdown_days.product_key,
+        channel_groups.channel_group,
+        markdown_days.calendar_date,
+        markdown_days.promotion_key,
+        markdown_days.discount_cents,
+        {{ demand_uplift(
+            'markdown_days.discount_cents', cents('products.base_price'), 'elasticities.elasticity'
+        ) }} as demand_uplift,
+        true as is_markdown
+    from markdown_days
+    inner join products on markdown_days.product_key = products.product_key
+    inner join elasticities on markdown_days.product_key = elasticities.product_key
+    cross join channel_groups
+
+),
+
+discounted as (
+
+    select * from promoted
+    union all
+    select * from marked_down
 
 ),
 
@@ -204,55 +242,40 @@ missing as (
     from bumps
     cross join dip_shape
     -- Who could not buy it yet has not stocked up.
-    inner join products
-        on
-            bumps.product_key = products.product_key
-            and bumps.start_date >= products.launch_date
+    inner join products on bumps.product_key = products.product_key
+    where bumps.start_date >= products.launch_date
 
 ),
 
 dips as (
 
     select
-        product_key,
-        channel_group,
-        calendar_date,
+        missing.product_key,
+        missing.channel_group,
+        missing.calendar_date,
+        cast(0 as int) as promotion_key,
+        cast(0 as bigint) as discount_cents,
         greatest(
-            max(cast(round(lowest_factor * 10000) as bigint)),
-            10000 - sum(missing_hundred_millionths) div 10000
+            max(cast(round(missing.lowest_factor * 10000) as bigint)),
+            10000 - sum(missing.missing_hundred_millionths) div 10000
         )
-        / 10000.0D as demand_uplift
+        / 10000.0D as demand_uplift,
+        false as is_markdown
     from missing
-    group by product_key, channel_group, calendar_date
+    left anti join discounted
+        on
+            missing.product_key = discounted.product_key
+            and missing.channel_group = discounted.channel_group
+            and missing.calendar_date = discounted.calendar_date
+    group by missing.product_key, missing.channel_group, missing.calendar_date
 
 ),
 
 rows_of_days as (
 
-    select
-        product_key,
-        channel_group,
-        calendar_date,
-        promotion_key,
-        discount_cents,
-        demand_uplift
-    from promoted
-
+    select * from discounted
     union all
-
-    select
-        dips.product_key,
-        dips.channel_group,
-        dips.calendar_date,
-        cast(0 as int) as promotion_key,
-        cast(0 as bigint) as discount_cents,
-        dips.demand_uplift
-    from dips
-    left anti join promoted
-        on
-            dips.product_key = promoted.product_key
-            and dips.channel_group = promoted.channel_group
-            and dips.calendar_date = promoted.calendar_date
+    select * from dips
 
 ),
 
@@ -264,7 +287,8 @@ final as (
         traffic.date_key,
         rows_of_days.promotion_key,
         rows_of_days.discount_cents,
-        rows_of_days.demand_uplift
+        rows_of_days.demand_uplift,
+        rows_of_days.is_markdown
     from rows_of_days
     inner join traffic
         on

@@ -164,7 +164,7 @@ LOST = [
     ),
     (
         "season_profiles",
-        "winter,3,0.75\n",
+        "winter,3,0.36\n",
         "",
         ["season_profiles_rules", "season_profile, month", "value_found = none for winter, 3"],
     ),

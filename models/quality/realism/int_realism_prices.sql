@@ -6,6 +6,14 @@ channels as (
 
 ),
 
+-- Who is marked down is no matter of chance: the price of a promotion is.
+promotions as (
+
+    select * from {{ ref('gold_promotion_dim') }}
+    where promotion_key = 0 or product_share > 0
+
+),
+
 sales as (
 
     select * from {{ ref('gold_sales_fact') }}
@@ -15,7 +23,6 @@ sales as (
 promotion_days as (
 
     select * from {{ ref('int_promotion_days') }}
-    where promotion_key > 0
 
 ),
 
@@ -57,12 +64,14 @@ promotion_sales as (
             as other_margin_cents
     from channels
     inner join sales on channels.channel_key = sales.channel_key
+    inner join promotions on sales.promotion_key = promotions.promotion_key
     where not sales.is_return and sales.cart_id not like '%R'
     group by sales.date_key, channels.is_digital
 
 ),
 
 -- What share of the plan the promoted products are: so much they would sell without promotion.
+-- Others have the full price, and less demand where a promotion has just ended.
 product_weights as (
 
     select
@@ -93,7 +102,23 @@ promoted_weights as (
         promotion_days.date_key,
         promotion_days.channel_group,
         product_weights.month_key,
-        sum(product_weights.planned_weight) as planned_weight
+        sum(
+            if(
+                promotion_days.promotion_key > 0 and not promotion_days.is_markdown,
+                product_weights.planned_weight,
+                0
+            )
+        ) as planned_weight,
+        sum(
+            if(
+                promotion_days.promotion_key > 0,
+                product_weights.planned_weight,
+                cast(
+                    round(product_weights.planned_weight * (1 - promotion_days.demand_uplift))
+                    as bigint
+                )
+            )
+        ) as missing_weight
     from promotion_days
     inner join product_weights
         on
@@ -113,7 +138,7 @@ expected_sales as (
             promotion_sales.other_units
             * 1000.0D
             * promoted_weights.planned_weight
-            / (month_weights.planned_weight - promoted_weights.planned_weight)
+            / (month_weights.planned_weight - promoted_weights.missing_weight)
         ) as bigint) as expected_thousandths
     from promoted_weights
     inner join month_weights
@@ -124,7 +149,7 @@ expected_sales as (
         on
             promoted_weights.date_key = promotion_sales.date_key
             and (promoted_weights.channel_group = 'digital') = promotion_sales.is_digital
-    where month_weights.planned_weight > promoted_weights.planned_weight
+    where month_weights.planned_weight > promoted_weights.missing_weight
 
 ),
 

@@ -1,0 +1,123 @@
+with
+
+products as (
+
+    select * from {{ ref('gold_product_dim') }}
+
+),
+
+promotions as (
+
+    select * from {{ ref('gold_promotion_dim') }}
+
+),
+
+end_of_life_markdowns as (
+
+    select * from {{ ref('end_of_life_markdowns') }}
+
+),
+
+season_markdowns as (
+
+    select * from {{ ref('season_markdowns') }}
+
+),
+
+dates as (
+
+    select distinct calendar_date
+    from {{ ref('int_traffic_plan') }}
+    where {{ is_newly_planned('month_key') }}
+
+),
+
+at_end_of_life as (
+
+    select
+        products.product_key,
+        dates.calendar_date,
+        end_of_life_markdowns.promotion_id
+    from products
+    inner join dates on products.end_of_life_date >= dates.calendar_date
+    inner join end_of_life_markdowns
+        on
+            datediff(products.end_of_life_date, dates.calendar_date) div 7
+            = end_of_life_markdowns.weeks_before_end
+
+),
+
+at_end_of_season as (
+
+    select
+        products.product_key,
+        dates.calendar_date,
+        season_markdowns.promotion_id
+    from season_markdowns
+    inner join products on season_markdowns.season_profile = products.season_profile
+    inner join dates
+        on
+            season_markdowns.month = month(dates.calendar_date)
+            and datediff(dates.calendar_date, products.launch_date)
+            >= season_markdowns.least_days_on_sale
+            and coalesce(products.end_of_life_date >= dates.calendar_date, true)
+
+),
+
+markdowns as (
+
+    select * from at_end_of_life
+
+    union all
+
+    select * from at_end_of_season
+
+),
+
+-- A markdown is one promotion for all years in the seed, and one for each year in the dimension.
+dated as (
+
+    select
+        markdowns.product_key,
+        markdowns.calendar_date,
+        promotions.promotion_key,
+        promotions.discount_value
+    from promotions
+    inner join markdowns
+        on
+            promotions.promotion_id
+            = concat(markdowns.promotion_id, '_', cast(year(markdowns.calendar_date) as string))
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by product_key, calendar_date
+            order by discount_value desc, promotion_key asc
+        ) as markdown_rank
+    from dated
+
+),
+
+final as (
+
+    select
+        ranked.product_key,
+        {{ date_key('ranked.calendar_date') }} as date_key,
+        ranked.calendar_date,
+        ranked.promotion_key,
+        (
+            {{ cents('products.base_price') }} * cast(round(ranked.discount_value * 100) as bigint)
+            + 5000
+        )
+        div 10000 as discount_cents
+    from ranked
+    inner join products on ranked.product_key = products.product_key
+    where ranked.markdown_rank = 1
+
+)
+
+select * from final
