@@ -240,13 +240,13 @@ def warehouse(tiny_world, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "FROM: got '', allowed: a date from 2025-11-17 to 2025-12-31"),
+        ((), "FROM: got '', allowed: a date from 2025-11-17 to 2026-01-03"),
         (("--from", "2025-11-16"), "FROM: got '2025-11-16', allowed: a date from 2025-11-17 to"),
         (("--from", "20251120"), "FROM: got '20251120', allowed: a date from"),
         (("--from", "2025-11-31"), "FROM: got '2025-11-31', allowed: a date from"),
         (
             ("--from", "2025-12-05", "--to", "2025-12-04"),
-            "TO: got '2025-12-04', allowed: a date from 2025-12-05 to 2025-12-31",
+            "TO: got '2025-12-04', allowed: a date from 2025-12-05 to 2026-01-03",
         ),
         (("--from", "2025-12-05", "--every", "soon"), "EVERY: got 'soon', allowed: a time as in"),
         (("--from", "2025-12-05", "--name", "a/b"), "NAME: got 'a/b', allowed: letters, digits"),
@@ -274,19 +274,19 @@ def test_world_that_is_not_there_or_half_appended_is_refused(warehouse):
     (schema / "int_simulated_days").unlink()
     days = pa.table({"last_date": [END + timedelta(days=1)]})
     replay.write_deltalake(schema / "int_simulated_days", days)
-    with pytest.raises(SystemExit, match="replay: days after 2025-12-31 are half appended to"):
+    with pytest.raises(SystemExit, match="replay: days after 2026-01-03 are half appended to"):
         replay.opened(schema)
 
 
 def test_command_replaces_a_replay_and_nothing_else(warehouse):
-    arguments = ("--from", "2025-12-31", "--every", "0", "--name", "again")
+    arguments = ("--from", "2026-01-03", "--every", "0", "--name", "again")
     folder = warehouse / f"{SCHEMA}_again"
     for _ in range(2):
         done = run(warehouse, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
-            "before 2025-12-31",
-            "2025-12-31",
+            "before 2026-01-03",
+            "2026-01-03",
         ]
         assert {path.name for path in folder.iterdir()} == {*TABLES, "world"}
         assert DeltaTable(folder / "gold_sales_fact").version() == 2
@@ -302,7 +302,7 @@ def test_command_replaces_a_replay_and_nothing_else(warehouse):
 
 def test_one_writer_at_a_time(warehouse):
     held = replay.lock(warehouse / f"{SCHEMA}_replay")
-    done = run(warehouse, "--from", "2025-12-31")
+    done = run(warehouse, "--from", "2026-01-03")
     held.release()
     assert done.returncode == 1
     assert done.stderr.startswith(f"replay: schema {SCHEMA}_replay of {warehouse} is being built")
