@@ -27,7 +27,7 @@ def pytest_addoption(parser):
 # What takes longest begins first, so that no core is idle at the end.
 FIRST = (
     *("test_engines.py", "test_databricks.py", "test_reproducibility.py", "test_replacement.py"),
-    *("test_scenario.py", "test_slim.py", "test_build.py", "test_incremental.py"),
+    *("test_append.py", "test_scenario.py", "test_slim.py", "test_build.py", "test_incremental.py"),
 )
 # Files whose tests share nothing that takes long to make: each test may run on another core.
 APART = ("test_reproducibility.py", "test_replacement.py", "test_build.py")
