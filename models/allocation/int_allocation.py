@@ -61,6 +61,7 @@ DUE_FIELDS = {
 PLAN_FIELDS = {
     "product_key": np.int32,
     "ranged_from_date_key": np.int32,
+    "liquidation_date_key": np.int32,
     "order_up_to_level": np.int32,
     "opening_available": np.int32,
     "opening_in_transit": np.int32,
@@ -205,8 +206,10 @@ RECORDS = {
         "reference_date_key": pa.int32(),
     },
 }
-EVENT_NAMES = pa.array(["order", "failed_order", "receipt", "shrinkage", "damage", "write_off"])
-ORDER, FAILED_ORDER, RECEIPT, SHRINKAGE, DAMAGE, WRITE_OFF = range(len(EVENT_NAMES))
+EVENT_NAMES = pa.array(
+    ["order", "failed_order", "receipt", "shrinkage", "damage", "write_off", "liquidation"]
+)
+ORDER, FAILED_ORDER, RECEIPT, SHRINKAGE, DAMAGE, WRITE_OFF, LIQUIDATION = range(len(EVENT_NAMES))
 
 KEY_FIELDS = {"location_key": pa.int32(), "product_key": pa.int32(), "date_key": pa.int32()}
 OUTPUT_SCHEMA = pa.schema(
@@ -393,14 +396,16 @@ class State:
 
 def opening_state(plan, calendar):
     """State on the eve of the first day; plan: that of the first month (see Simulator)."""
-    is_ranged = day_numbers(plan["ranged_from_date_key"]) < calendar.first_day
+    first_day = calendar.first_day
+    is_ranged = day_numbers(plan["ranged_from_date_key"]) < first_day
+    is_ranged &= day_numbers(plan["liquidation_date_key"]) >= first_day
     stock = {name: plan[name][is_ranged] for name in ("location_key", "product_key")}
     stock["quantity_available"] = plan["opening_available"][is_ranged]
     stock["stockout_duration_days"] = np.zeros(is_ranged.sum(), np.int64)
     stock["last_receipt_day"] = np.full(is_ranged.sum(), -1)
-    orders = opening_orders(plan, calendar, calendar.first_day - 1)
+    orders = opening_orders(plan, calendar, first_day - 1)
     nothing = {name: values[:0] for name, values in orders.items()}
-    return State(calendar.first_day - 1, stock, orders, nothing, nothing, None)
+    return State(first_day - 1, stock, orders, nothing, nothing, None)
 
 
 def opening_orders(rows, calendar, after):
@@ -443,6 +448,7 @@ class Simulator:
         # The row of each position in the calendar.
         self.location = calendar.rows_of(plan)
         self.ranged_from = day_numbers(plan["ranged_from_date_key"])
+        self.liquidated_on = day_numbers(plan["liquidation_date_key"])
         size = len(self.location)
         self.available: np.ndarray = np.zeros(size, np.int64)
         self.reserved = np.zeros(size, np.int64)
@@ -458,7 +464,7 @@ class Simulator:
 
     def begin(self, state):
         """Take over from a State; a position without stock has its launch delivery to come."""
-        position = np.flatnonzero(self.ranged_from <= state.day)
+        position = np.flatnonzero(self.is_ranged(state.day))
         if not np.array_equal(position_keys(state.stock), self.position_key[position]):
             raise ValueError(f"no stock, or more than one, of positions ranged on day {state.day}")
         self.available[position] = state.stock["quantity_available"]
@@ -474,6 +480,10 @@ class Simulator:
         np.add.at(self.damaged, self.positions(state.write_offs), state.write_offs["quantity"])
         if state.waiting_lines is not None:
             self.wait_for(state.waiting_lines)
+
+    def is_ranged(self, day):
+        """(P,) booleans: whether the stock of a position is listed on the day."""
+        return (self.ranged_from <= day) & (day < self.liquidated_on)
 
     def positions(self, rows):
         """(N,) indexes of the positions of (N,) location_key and product_key."""
@@ -493,7 +503,8 @@ class Simulator:
             lines = pa.concat_tables([self.waiting_lines, lines]).combine_chunks()
         days = self.calendar.days_of_month(month_key)
         days = days[days > self.day]
-        self.month = Month(days, plan, lines, self.ranged_from)
+        is_ranged = self.is_ranged(days[:, None]).T
+        self.month = Month(days, plan, lines, is_ranged)
         self.lines = played_lines(lines)
         self.lines["position"] = self.positions(self.lines)
         adjustments = adjustments | {"position": self.positions(adjustments)}
@@ -514,13 +525,15 @@ class Simulator:
     def play_day(self, day, rows, adjustments):
         """One day, in the order that the published rules give.
 
-        Receipts, returns, shipments; triggers and abandonment; allocation; adjustments; snapshot;
-        orders. rows: (L,) indexes of the day's lines in the month's; adjustments: the day's.
+        Receipts, returns, liquidation, shipments; triggers and abandonment; allocation;
+        adjustments; snapshot; orders. rows: (L,) indexes of the day's lines in the month's;
+        adjustments: the day's.
         """
         self.receive(day)
         if returned := self.due_returns.take(day):
             position, quantity = returned
             np.add.at(self.available, position, quantity)
+        self.liquidate(day)
         self.reserved[:] = 0  # yesterday's digital units leave the building
 
         # Lines of recovered carts have smaller ids than those of today.
@@ -554,6 +567,13 @@ class Simulator:
             np.subtract.at(self.in_transit, position, quantity)
             self.last_receipt[position] = day
             self.record_event(day, RECEIPT, position, quantity, ordered_on)
+
+    def liquidate(self, day):
+        """All that is available after the end of life leaves, and so does what comes later."""
+        position = np.flatnonzero(self.liquidated_on <= day)
+        quantity = self.available[position]
+        self.available[position], self.last_receipt[position] = 0, -1
+        self.record_event(day, LIQUIDATION, position, quantity, day)
 
     def serve(self, day, rows, recovered):
         """Triggers, abandonment and recovery, then allocation of the surviving lines.
@@ -658,7 +678,7 @@ class Simulator:
         self.due_write_offs.add(due, position, quantity, np.full(len(due), day))
 
     def snapshot(self, day):
-        is_stockout = (self.available == 0) & (self.ranged_from <= day)
+        is_stockout = (self.available == 0) & self.is_ranged(day)
         self.stockout_days = np.where(is_stockout, self.stockout_days + 1, 0)
         today = {
             "quantity_available": self.available,
@@ -674,10 +694,10 @@ class Simulator:
     def order(self, day):
         """Order up to the level; what the supplier fails is recorded and not in transit.
 
-        Positions are reviewed once they are ranged; their first delivery is ordered to come then.
+        Positions are reviewed while they are ranged; their first delivery is ordered to come then.
         """
         calendar, at = self.calendar, day - self.calendar.first_day
-        is_reviewed = calendar.is_review[:, at][self.location] & (self.ranged_from <= day)
+        is_reviewed = calendar.is_review[:, at][self.location] & self.is_ranged(day)
         is_launch = self.ranged_from == day + calendar.lead_time_days[self.location]
         position = np.flatnonzero(is_reviewed | is_launch)
         level = self.plan["order_up_to_level"][position]
@@ -701,16 +721,16 @@ class Simulator:
 class Month:
     """What happened in a month at some positions: N lines of C carts were served, both attempts.
 
-    days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. ranged_from:
-    (P,) day numbers. stock: dict of (D, P) arrays, the day number of the last receipt among them.
+    days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. is_ranged: (P,
+    D) booleans. stock: dict of (D, P) arrays, the day number of the last receipt among them.
     Lists of dicts of arrays: served, (N,) in all: row in lines, units; carts, (C,) in all, in the
     order of their lines; events.
     """
 
-    def __init__(self, days, plan, lines, ranged_from):
-        self.days, self.plan, self.lines, self.ranged_from = days, plan, lines, ranged_from
+    def __init__(self, days, plan, lines, is_ranged):
+        self.days, self.plan, self.lines, self.is_ranged = days, plan, lines, is_ranged
         names = [name for name in RECORDS[STOCK_DAY] if name not in CARRIED_BY_DAY]
-        shape = len(days), len(ranged_from)
+        shape = is_ranged.T.shape
         self.stock = {name: np.empty(shape, np.int32) for name in names}
         self.served, self.carts, self.events = [], [], []
 
@@ -728,7 +748,7 @@ class Month:
 
     def stock_days(self):
         """The days on which each position is ranged, one after the other."""
-        is_ranged = self.ranged_from[:, None] <= self.days
+        is_ranged = self.is_ranged
         columns = {name: values.T[is_ranged] for name, values in self.stock.items()}
         received = columns["last_receipt_date"]
         columns["last_receipt_date"] = pa.array(received, mask=received < 0)

@@ -18,7 +18,9 @@ Months are planned one after the other. The plan of a month keeps what that of t
 from, so a window that grows by a month has that month planned and no other.
 
 A product is ranged at a location from its launch delivery on, which always comes: on the first
-receipt day of the two weeks that end with the launch, or else on the day of the launch.
+receipt day of the two weeks that end with the launch, or else on the day of the launch. Levels
+cover demand up to the end of life; what is left some days after it is liquidated, and the product
+is not ranged any more.
 
 P is the number of products of a location, S of positions of its calibration sample, M of months, R
 of rows (see ShelvesByFailures).
@@ -44,6 +46,7 @@ MONTHS_AHEAD = MONTHS_TO_EMPTY + 2  # orders look two months ahead
 DAYS_BEFORE_LAUNCH = 13  # a launch delivery comes so many days before the launch at the earliest
 PAST_MONTHS = 3  # past sales are drawn in so many parts, one for each month before
 SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
+NEVER = 2_932_896  # 9999-12-31, for products without an end of life
 HIGHEST_START = 0.4  # an outage begins at a review with at most this probability
 
 OUTPUT_SCHEMA = pa.schema(
@@ -52,6 +55,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("product_key", pa.int32()),
         ("month_key", pa.int32()),
         ("ranged_from_date_key", pa.int32()),
+        ("liquidation_date_key", pa.int32()),
         ("planned_daily_demand", pa.float64()),
         ("order_up_to_level", pa.int32()),
         ("reorder_point", pa.int32()),
@@ -73,7 +77,8 @@ CARRIED = ["is_failing", "calibration", "sample_shelves"]
 class Schedule:
     """Supply of a location type, in days; outage_mean_days is how long a supplier is out.
 
-    adjustment_rate: units that vanish or get damaged per unit sold.
+    adjustment_rate: units that vanish or get damaged per unit sold. liquidation_lag_days: from the
+    end of life of a product to its liquidation.
     """
 
     review_period_days: int
@@ -81,6 +86,7 @@ class Schedule:
     cover_days: int
     outage_mean_days: float
     adjustment_rate: float
+    liquidation_lag_days: int
 
     def outage_chances(self, strength):
         """Probabilities that an outage begins at a review, and that it lasts into the next one.
@@ -186,11 +192,16 @@ class Launches:
     """The first deliveries of products that are launched on the first simulated day or later.
 
     day: (P,) the day from which their stock plays a part, 0 for products launched before. units:
-    (P,) of the delivery.
+    (P,) of the delivery. until: (P,) the day of the liquidation, from which stock plays none.
     """
 
     day: np.ndarray
     units: np.ndarray
+    until: np.ndarray
+
+    def take(self, indexes):
+        """Those of the positions at some indexes."""
+        return Launches(self.day[indexes], self.units[indexes], self.until[indexes])
 
 
 @dataclass(frozen=True)
@@ -224,7 +235,7 @@ class Positions:
             self.forecast[:, indexes],
             self.level[:, indexes],
             self.opening_level[indexes],
-            Launches(self.launches.day[indexes], self.launches.units[indexes]),
+            self.launches.take(indexes),
         )
 
     def to_play(self, first, stop):
@@ -378,6 +389,12 @@ def order_up_to_levels(stocking_demand, correction, cover_days):
             + later * stocking_demand[2:]
         )
     return levels_for(np.maximum(*demand) * correction)
+
+
+def shares_until(end_of_life_day, months):
+    """(M, P) shares of the days of months that are not after the last day of products, (P,)."""
+    first, stop = np.array([month_days(month) for month in months]).T[:, :, None]
+    return np.clip((end_of_life_day + 1 - first) / (stop - first), 0, 1)
 
 
 def failure_shares(start, stay):
@@ -615,7 +632,7 @@ def play_months(location, shelves, months, share_bought, demand, level, launches
             if from_review == schedule.lead_time_days:
                 shelves.receive()
             shelves.launch(launches.units, np.flatnonzero(launches.day == day))
-            is_ranged = launches.day <= day
+            is_ranged = (launches.day <= day) & (day < launches.until)
             on_shelf = shelves.on_shelf(from_review >= schedule.lead_time_days)
             if selling.share_bought_if_low < 1:
                 is_low = on_shelf < selling.low_inventory_threshold
@@ -799,24 +816,31 @@ def corrections(location, months, usual, past, past_days):
 
 def positions_from(table, location):
     """Positions from rows of int_demand_plan: see plan_location."""
-    product_key, launch_day, month_key, *of_months = (
-        np.asarray(table[name].combine_chunks())
+    months = np.unique(np.asarray(table["month_key"]))
+    columns = (
+        np.asarray(table[name].combine_chunks()).reshape(len(months), -1)
         for name in (
-            *("product_key", "launch_day", "month_key", "mean_daily_demand"),
+            *("product_key", "launch_day", "end_of_life_day", "mean_daily_demand"),
             *("usual_daily_demand", "share_on_sale", "past_daily_demand", "past_days"),
         )
     )
-    months = np.unique(month_key)
-    planned, usual, share_on_sale, past, past_days = (
-        values.reshape(len(months), -1) for values in of_months
-    )
-    product_key, launch_day = (values[: planned.shape[1]] for values in (product_key, launch_day))
+    product_key, launch_day, last_day, planned, usual, share_on_sale, past, past_days = columns
+    product_key, launch_day, last_day = product_key[0], launch_day[0], last_day[0]
     correction = corrections(location, months[:-2], usual[:-2], past[:-2], past_days[:-2])
-    level = order_up_to_levels(usual, correction, location.schedule.cover_days)
-    opening_level = levels_for(usual[0] * correction[0] * location.schedule.cover_days)
+    schedule = location.schedule
+    until_the_end = usual * shares_until(last_day, months)
+    level = order_up_to_levels(until_the_end, correction, schedule.cover_days)
+    # What is there was ordered by the last review, when there was more time left.
+    ordered_before = schedule.review_period_days + schedule.lead_time_days
+    days_left = last_day + 1 - location.first_day + ordered_before
+    opening_level = levels_for(
+        usual[0] * correction[0] * np.clip(days_left, 0, schedule.cover_days)
+    )
+    liquidated_on = np.minimum(last_day + schedule.liquidation_lag_days, NEVER)
+    opening_level[liquidated_on < location.first_day] = 0
 
     ranged_from = location.ranged_from(launch_day)
-    ordered_on = ranged_from - location.schedule.lead_time_days
+    ordered_on = ranged_from - schedule.lead_time_days
     month_starts = [month_days(month)[0] for month in months]
     ordered_in = np.maximum(np.searchsorted(month_starts, ordered_on, side="right") - 1, 0)
     level[np.arange(len(level))[:, None] < ordered_in] = 0
@@ -826,6 +850,7 @@ def positions_from(table, location):
         day=np.where(is_launch, np.maximum(ranged_from, location.first_day), 0),
         # 0 for what is ordered after the last of these levels.
         units=level[np.minimum(ordered_in, len(level) - 1), np.arange(len(product_key))],
+        until=liquidated_on,
     )
     return Positions(
         product_key=product_key,
@@ -897,6 +922,7 @@ def plan_month(location, positions, n, orders, calibration):
         "product_key": positions.product_key,
         "month_key": np.full(size, positions.months[n]),
         "ranged_from_date_key": date_keys(positions.ranged_from),
+        "liquidation_date_key": date_keys(positions.launches.until),
         "planned_daily_demand": forecast,
         "order_up_to_level": positions.level[n],
         "reorder_point": np.ceil(
@@ -1036,6 +1062,7 @@ def locations_from(frames, sellings, seed):
             cover_days=int(row.cover_days),
             outage_mean_days=float(row.supplier_outage_mean_days),
             adjustment_rate=float(row.shrinkage_rate) + float(row.damage_rate),
+            liquidation_lag_days=int(row.liquidation_lag_days),
         )
         for row in frames["supply_schedule"].itertuples()
     }
@@ -1086,7 +1113,11 @@ def stream_of(demand, products, planned):
     from pyspark.sql import functions as F
 
     key = ["location_key", "product_key", "month_key"]
-    launch_day = F.datediff("launch_date", F.lit("1970-01-01")).alias("launch_day")
+    days = {
+        "launch_day": "datediff(launch_date, date '1970-01-01')",
+        "end_of_life_day": f"coalesce(datediff(end_of_life_date, date '1970-01-01'), {NEVER})",
+    }
+    days = [F.expr(sql).alias(name) for name, sql in days.items()]
     rows = demand.select(
         *key,
         "mean_daily_demand",
@@ -1095,7 +1126,7 @@ def stream_of(demand, products, planned):
         "past_daily_demand",
         "past_days",
     )
-    rows = rows.join(products.select("product_key", launch_day), "product_key")
+    rows = rows.join(products.select("product_key", *days), "product_key")
     if planned is not None:
         planned = planned.filter("is_failing or calibration is not null")
         rows = rows.join(planned.select(*key, *CARRIED), key, "left")

@@ -29,6 +29,7 @@ products as (
 
     select
         product_key,
+        end_of_life_date,
         row_number() over (order by product_key) as product_position,
         count(*) over () as product_count
     from {{ ref('gold_product_dim') }}
@@ -100,6 +101,8 @@ final as (
         max(drawn.write_off_lag_days) as write_off_lag_days
     from drawn
     inner join products on drawn.product_position = products.product_position
+    -- What is damaged is written off before the rest of the product is liquidated.
+    where drawn.date_key <= coalesce({{ date_key('products.end_of_life_date') }}, 99991231)
     group by drawn.location_key, products.product_key, drawn.date_key, drawn.is_damage
 
 )

@@ -12,7 +12,7 @@ stock_events as (
 
     select * from {{ ref('int_stock_events') }}
     where
-        event_type in ('receipt', 'shrinkage', 'write_off')
+        event_type in ('receipt', 'shrinkage', 'write_off', 'liquidation')
         and {{ is_new('date_key') }}
 
 ),

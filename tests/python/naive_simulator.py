@@ -51,6 +51,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
     calendar = sorted(calendar, key=lambda day: day["date_key"])
     plan_of = {(row["product_key"], row["month_key"]): row for row in plan}
     ranged_from = {row["product_key"]: row["ranged_from_date_key"] for row in plan}
+    liquidated_on = {row["product_key"]: row["liquidation_date_key"] for row in plan}
 
     available, in_transit = dict.fromkeys(ranged_from, 0), dict.fromkeys(ranged_from, 0)
     for row in plan:
@@ -88,6 +89,10 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
         # 2 returns
         for product, quantity in coming_back[date_key]:
             available[product] += quantity
+        for product in available:
+            if date_key >= liquidated_on[product] and available[product] > 0:
+                events.append((product, date_key, "liquidation", available[product], date_key))
+                available[product] = 0
         # 3 shipments
         for product in available:
             reserved[product] = 0
@@ -197,7 +202,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 written_off[off].append((product, quantity, date_key))
         # 8 snapshot
         for product in available:
-            if date_key < ranged_from[product]:
+            if not ranged_from[product] <= date_key < liquidated_on[product]:
                 continue
             stockout_days[product] = stockout_days[product] + 1 if available[product] == 0 else 0
             planned = plan_of[product, date_key // 100]
@@ -212,7 +217,8 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
         # 9 orders
         arrival = to_key(today + lead_time)
         for product in available:
-            is_reviewed = calendar_day["is_review_day"] and date_key >= ranged_from[product]
+            is_ranged = ranged_from[product] <= date_key < liquidated_on[product]
+            is_reviewed = calendar_day["is_review_day"] and is_ranged
             if not is_reviewed and arrival != ranged_from[product]:
                 continue
             row = plan_of[product, date_key // 100]

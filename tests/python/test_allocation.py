@@ -49,6 +49,7 @@ def make_plan(start, days, products, level=8, opening=5, in_transit=0, failed=()
             "month_key": month,
             "product_key": product,
             "ranged_from_date_key": to_key(start - timedelta(days=10)),
+            "liquidation_date_key": 99991231,
             "order_up_to_level": level,
             "opening_available": opening if month == months[0] else None,
             "opening_in_transit": in_transit if month == months[0] else None,
@@ -347,11 +348,16 @@ def location_worlds(draw, location_key, start, days, most_carts):
         ranged_after = draw(st.just(-10) | st.integers(-2, days + lead_time + 2))
         available = draw(st.integers(0, 6)) if ranged_after < 0 else 0
         first_due = first_receipt if ranged_after < 0 else ranged_after
+        # Some are liquidated in these days.
+        earliest = max(ranged_after + 1, 0)
+        liquidated_after = draw(st.none() | st.integers(earliest, earliest + days + 9))
         in_transit = draw(st.integers(0, 5)) if first_due < lead_time else 0
-        openings[product] = ranged_after, available, in_transit
+        openings[product] = ranged_after, available, in_transit, liquidated_after
     plan = make_plan(start, days, products)
     for row in plan:
-        ranged_after, available, in_transit = openings[row["product_key"]]
+        ranged_after, available, in_transit, liquidated_after = openings[row["product_key"]]
+        if liquidated_after is not None:
+            row["liquidation_date_key"] = to_key(start + timedelta(days=liquidated_after))
         row["ranged_from_date_key"] = to_key(start + timedelta(days=ranged_after))
         is_first_month = row["month_key"] == to_key(start) // 100
         row["opening_available"] = available if is_first_month else None
@@ -370,6 +376,14 @@ def location_worlds(draw, location_key, start, days, most_carts):
     ]
     # The grain of int_stock_adjustments: one of a kind for a product and day, shrinkage first.
     unique = {(row["date_key"], row["product_key"], row["is_damage"]): row for row in adjustments}
+    # What is damaged is written off by the day of the liquidation at the latest.
+    liquidated = {row["product_key"]: row["liquidation_date_key"] for row in plan}
+    unique = {
+        key: row
+        for key, row in unique.items()
+        if to_key(to_date(row["date_key"]) + timedelta(days=row["write_off_lag_days"]))
+        <= liquidated[row["product_key"]]
+    }
     adjustments = [unique[key] for key in sorted(unique)]
     launched = {p: start + timedelta(days=opening[0]) for p, opening in openings.items()}
     lines = drawn_lines(draw, location_key, start, days, launched, most_carts)
@@ -751,6 +765,36 @@ def test_positions_that_change_between_months_are_refused(allocation):
         play(allocation, {2: (location[0], plan, [], [])}, allocation.Rules(2, 0.25, 0.5))
 
 
+def test_what_is_left_of_a_product_is_liquidated(compare):
+    """With what comes later: an order and a return. The eve is the last day that is listed."""
+    liquidated = START + timedelta(days=6)
+    plan = make_plan(START, 12, [1, 2], level=9, opening=7)
+    for row in plan:
+        if row["product_key"] == 1:
+            row["liquidation_date_key"] = to_key(liquidated)
+    offset = -(START.toordinal() + 4) % 5
+    calendar = make_calendar(START, 12, lead_time=3, offset=offset)
+    assert [n for n, day in enumerate(calendar) if day["is_review_day"]] == [4, 9]
+    sold = {"return_lag_days": 7, "restock_delay_days": 2}
+    damage = {"product_key": 1, "adjusted_quantity": 1, "is_damage": True}
+    damage |= {"date_key": to_key(START), "write_off_lag_days": 6}
+    _, _, snapshots, events = compare(calendar, plan, [make_line(1, START, **sold)], [damage])
+    listed = [date_key for product, date_key in snapshots if product == 1]
+    assert max(listed) == to_key(liquidated - timedelta(days=1))
+    assert len(listed) == 6
+    left = [
+        (date_key, quantity)
+        for p, date_key, kind, quantity, _ in events
+        if (p, kind) == (1, "liquidation")
+    ]
+    assert left == [(20251203, 5), (20251204, 4), (20251206, 1)]
+    assert (1, 20251203, "write_off", 1, 20251127) in events
+    assert not [event for event in events if event[0] == 2 and event[2] == "liquidation"]
+    assert max(date_key for p, date_key, kind, *_ in events if (p, kind) == (1, "order")) < to_key(
+        liquidated
+    )
+
+
 def test_launch_delivery_is_ordered_in_time_and_opens_the_shelf(compare):
     """A product comes in December: nothing of it is listed, reviewed or damaged before."""
     days, launch = 20, date(2025, 12, 9)
@@ -895,12 +939,14 @@ def busy_shops(days=40):
     """Two locations where every day leaves something of each kind to the next ones.
 
     Returns, write-offs and recoveries come as late as they may (see write_inputs). Of the products
-    two are launched, one of them with a delivery that was ordered before the first day.
+    two are launched, one of them with a delivery that was ordered before the first day; another one
+    is liquidated with returns and an order to come.
     """
     lost = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
     lost |= {"recovery_draw": 0.0, "recovery_lag_days": 7}
     returned = {"return_lag_days": 9, "restock_delay_days": 3}
     first_ranged = {1: -10, 2: -10, 3: 20, 4: 3}
+    liquidated_on = START + timedelta(days=24)
     locations = {}
     for key in (1, 2):
         calendar = make_calendar(START, days, 7, 4, -key)
@@ -910,6 +956,8 @@ def busy_shops(days=40):
             product, is_first = row["product_key"], row["month_key"] == 202511
             ranged_from = START + timedelta(days=first_ranged[product])
             row["ranged_from_date_key"] = to_key(ranged_from)
+            if product == 2:
+                row["liquidation_date_key"] = to_key(liquidated_on)
             row["opening_available"] = 6 * (product < 3) if is_first else None
             row["opening_in_transit"] = 5 * (product != 3) if is_first else None
         for n in range(days):
@@ -924,6 +972,7 @@ def busy_shops(days=40):
             adjustments += [
                 adjustment | {"product_key": product, "is_damage": is_damage}
                 for product, is_damage in ((1, False), (1, True), (2, n % 3 == 0))
+                if product == 1 or day + timedelta(days=6) <= liquidated_on
             ]
         locations[key] = calendar, plan, adjustments, lines
     return locations
@@ -940,8 +989,10 @@ def busy_tables(allocation, tmp_path_factory):
 
 
 # The first day; the eve of the first launch; a month's end; while a launch delivery is on its way;
-# just before New Year.
-@pytest.mark.parametrize("closed", [20251127, 20251129, 20251130, 20251214, 20251230])
+# the eve of the liquidation and its day; just before New Year.
+@pytest.mark.parametrize(
+    "closed", [20251127, 20251129, 20251130, 20251214, 20251220, 20251221, 20251230]
+)
 def test_days_appended_in_the_engine_are_those_of_one_run(allocation, busy_tables, closed):
     """The state is read from the tables, in which rows after the closed day do not count."""
     tables, whole = busy_tables

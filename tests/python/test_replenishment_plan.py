@@ -26,6 +26,7 @@ CARRIED_FIELDS = (
 )
 # The simulated months and the four after them.
 MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
+NEVER = np.array([2_932_896])  # 9999-12-31
 SEASON = [1.0, 1.3, 1.6, 0.75, 0.9, 0.95, 1.0, 1.1, 1.0, 0.6, 0.9, 1.4]
 
 
@@ -54,6 +55,7 @@ def store(replenishment):
             cover_days=60,
             outage_mean_days=45.0,
             adjustment_rate=0.0,
+            liquidation_lag_days=14,
         ),
         selling=replenishment.Selling(
             day_index={day: 1.6 if day % 7 == 2 else 0.9 for day in days},
@@ -310,7 +312,7 @@ def test_planners_learn_from_past_sales_and_err_for_ever(replenishment, store):
 def sample_of_months(replenishment, months, demand=1.0):
     """Positions of one product, with the demand times 1, 2, ... in the months."""
     count = np.arange(1, len(months) + 1)[:, None]
-    launches = replenishment.Launches(day=np.zeros(1, int), units=np.zeros(1))
+    launches = replenishment.Launches(np.zeros(1, int), np.zeros(1), NEVER)
     return replenishment.Positions(
         product_key=np.ones(1, int),
         months=np.array(months),
@@ -437,7 +439,7 @@ def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
     for _ in range(replenishment.MOST_FAILURES + 1):
         shelves.review(level[0])
-    launches = replenishment.Launches(day=np.zeros(3, int), units=level[0])
+    launches = replenishment.Launches(np.zeros(3, int), level[0], np.repeat(NEVER, 3))
     _, empty, low = replenishment.play_months(
         warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
     )
@@ -450,7 +452,9 @@ def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
     level, demand = np.array([[9, 2, 0]]), np.array([[3e-6, 1e-6, 0]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, np.array([9, 0, 0]))
     launches = replenishment.Launches(
-        day=np.array([0, FIRST_DAY + 1, FIRST_DAY + 2]), units=np.array([0, 2, 0])
+        day=np.array([0, FIRST_DAY + 1, FIRST_DAY + 2]),
+        units=np.array([0, 2, 0]),
+        until=np.repeat(NEVER, 3),
     )
     for _ in range(replenishment.MOST_FAILURES + 1):
         shelves.review(np.array([9, 0, 0]))
@@ -635,11 +639,14 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
             assert measured[last][failures, product] == available
 
 
-def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_days=()):
+def make_demand(
+    months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_days=(), last_days=()
+):
     """Demand of a long tail of products, which planners know: 0.03 to 3 units a day at level 1.
 
     share_withdrawn of the products are sold in the first month only. launch_days: days after the
-    first one of the last products; the others have long been on sale.
+    first one of the last products; the others have long been on sale. last_days: likewise, those
+    on which their life ends.
     """
     season = np.repeat(SEASON[: len(months)], products)
     daily = np.tile(np.geomspace(0.03, 3, products), len(months)) * season * level
@@ -649,7 +656,10 @@ def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_
     launch_day[products - len(launch_days) :] = FIRST_DAY + np.array(launch_days, int)
     month_start = np.array([f"{m // 100}-{m % 100:02d}" for m in months], "datetime64[M]")
     month_start = np.append(month_start, month_start[-1] + 1).astype("datetime64[D]").astype(int)
-    days_on_sale = month_start[1:, None] - np.maximum(month_start[:-1, None], launch_day)
+    last_day = np.full(products, NEVER[0])
+    last_day[products - len(last_days) :] = FIRST_DAY + np.array(last_days, int)
+    days_on_sale = np.minimum(month_start[1:, None], last_day + 1)
+    days_on_sale -= np.maximum(month_start[:-1, None], launch_day)
     share_on_sale = np.maximum(days_on_sale / np.diff(month_start)[:, None], 0).ravel()
     return pa.table(
         {
@@ -661,6 +671,7 @@ def make_demand(months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_
             "past_daily_demand": daily,
             "past_days": np.zeros(len(daily), int),
             "launch_day": np.tile(launch_day, len(months)),
+            "end_of_life_day": np.tile(last_day, len(months)),
         }
     )
 
@@ -776,7 +787,9 @@ def make_lines(rng, location, demand, is_digital):
     selling = location.selling
     keys = np.unique(demand["product_key"].to_numpy())
     planned = demand["usual_daily_demand"].to_numpy().reshape(-1, len(keys))
-    launch_day = demand["launch_day"].to_numpy()[: len(keys)]
+    launch_day, last_day = (
+        demand[name].to_numpy()[: len(keys)] for name in ("launch_day", "end_of_life_day")
+    )
     month_starts = [np.datetime64(f"{m // 100}-{m % 100:02d}", "M") for m in MONTHS]
     next_number = 1
     for n in range(3):
@@ -790,7 +803,7 @@ def make_lines(rng, location, demand, is_digital):
             # Online 68% of carts are abandoned even when nothing is low.
             bought = 0.32 if is_digital else 1.0
             mean = planned[n] * selling.day_index[day] * unevenness / selling.units_per_line
-            mean *= launch_day <= day
+            mean *= (launch_day <= day) & (day <= last_day)
             product = rng.permutation(np.repeat(keys, rng.poisson(mean / bought)))
             products.append(product)
             days.append(np.full(len(product), day))
@@ -823,7 +836,7 @@ def make_lines(rng, location, demand, is_digital):
 def stock_of_days(replenishment, allocation, location, demand, target_rate, seed):
     """(D, P) units available at the end of each day of the plan, played by int_allocation.
 
-    -1 before a product is ranged.
+    -1 when a product is not ranged.
     """
     is_digital = location.selling.share_bought_if_low < 1
     schedule = location.schedule
@@ -868,8 +881,12 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         lines["location_key"] = location_key.repeat(len(lines["cart_line_id"]))
         played = simulator.play_month(month, month_plan, adjustments, pa.table(lines))
         stock.append(played.stock["quantity_available"])
-    ranged_from = allocation.day_numbers(rows["ranged_from_date_key"])[: planned.shape[1]]
-    return np.where(ranged_from <= np.array(days)[:, None], np.concatenate(stock), -1)
+    ranged_from, liquidated_on = (
+        allocation.day_numbers(rows[name])[: planned.shape[1]]
+        for name in ("ranged_from_date_key", "liquidation_date_key")
+    )
+    day = np.array(days)[:, None]
+    return np.where((ranged_from <= day) & (day < liquidated_on), np.concatenate(stock), -1)
 
 
 @pytest.mark.parametrize(
@@ -895,6 +912,47 @@ def test_allocation_meets_the_target(
     # Slow and fast movers alike have stockouts.
     for products in np.array_split(positions, 4):
         assert target_rate / 3 < products.mean() < target_rate * 3
+
+
+@pytest.mark.parametrize("kind", ["store", "warehouse"])
+def test_ends_of_life_do_not_move_the_rate(replenishment, allocation, request, kind):
+    """Stock that runs down at the end of life counts until what is left is liquidated."""
+    location = request.getfixturevalue(kind)
+    # Every second product, in slow and fast sellers alike; some ended long before the first day.
+    last_days = np.where(np.arange(4000) % 2, np.arange(4000) % 140 - 20, 10**6)
+    demand = make_demand(products=4000, last_days=last_days)
+    stock = stock_of_days(replenishment, allocation, location, demand, 0.075, 9)
+    is_ranged = stock >= 0
+    assert 0.7 < is_ranged.mean() < 0.9
+    positions = (stock == 0).sum(axis=0) / np.maximum(is_ranged.sum(axis=0), 1)
+    standard_error = positions.std() / math.sqrt(len(positions))
+    rate = (stock == 0).sum() / is_ranged.sum()
+    assert rate == pytest.approx(0.075, abs=0.003 + 2 * standard_error)
+
+
+def test_plan_of_an_end_of_life(replenishment, store):
+    """Levels cover what can still be sold; what is left is liquidated two weeks later."""
+    # The first day is 3 October; lives end on 10 and 31 October, 15 November and 31 December.
+    last_days = [7, 28, 43, 89]
+    demand = make_demand(last_days=last_days)
+    rows = replenishment.plan_location(demand, store, 0.3).to_pandas()
+    demand = demand.to_pandas()
+    starts, stops = np.array([replenishment.month_days(month) for month in MONTHS]).T
+    endless = plan(replenishment, store)
+    assert set(endless["liquidation_date_key"]) == {99991231}
+    for product, last_day in enumerate(last_days, start=2):
+        of_product = rows[rows["product_key"] == product]
+        (liquidated_on,) = of_product["liquidation_date_key"].unique()
+        date = np.datetime64(FIRST_DAY + last_day + 14, "D").astype(str)
+        assert liquidated_on == int(date.replace("-", ""))
+        planned = demand.loc[demand["product_key"] == product, "mean_daily_demand"]
+        units = planned.to_numpy() * (stops - starts)
+        for n, level in enumerate(of_product["order_up_to_level"]):
+            assert level <= np.ceil(units[n:].sum()) + 1
+            assert (level > 0) == (units[n:].sum() > 0)
+        without_end = endless.loc[endless["product_key"] == product, "order_up_to_level"]
+        is_lower = of_product["order_up_to_level"].to_numpy() < without_end.to_numpy()
+        assert is_lower.tolist() == [last_day < 89, last_day < 89, True]
 
 
 @pytest.mark.parametrize("kind", ["store", "warehouse"])
@@ -1068,6 +1126,7 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
             "supplier_outage_mean_days": [45.0, 30.0],
             "shrinkage_rate": [0.01, 0.0],
             "damage_rate": [0.02, 0.005],
+            "liquidation_lag_days": [14, 16],
         }
     )
     key = pd.DataFrame({"location_key": [1, 2]})
@@ -1098,13 +1157,13 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
     assert found == {
         1: replenishment.Location(
             *(42, 1, FIRST_DAY, 5),
-            replenishment.Schedule(7, 3, 45, 30.0, 0.005),
+            replenishment.Schedule(7, 3, 45, 30.0, 0.005, 16),
             warehouse.selling,
             *others,
         ),
         2: replenishment.Location(
             *(42, 2, FIRST_DAY, 0),
-            replenishment.Schedule(14, 7, 60, 45.0, pytest.approx(0.03)),
+            replenishment.Schedule(14, 7, 60, 45.0, pytest.approx(0.03), 14),
             store.selling,
             *others,
         ),

@@ -166,4 +166,5 @@ def test_tiny_world_has_every_situation(tiny_world):
     assert sales["is_inventory_constrained"].any()
     assert sales["is_return"].any()
     kinds = {"order", "failed_order", "receipt", "shrinkage", "damage", "write_off"}
+    kinds.add("liquidation")
     assert set(events["event_type"]) == kinds
