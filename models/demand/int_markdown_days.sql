@@ -24,9 +24,24 @@ season_markdowns as (
 
 ),
 
+slow_seller_markdowns as (
+
+    select * from {{ ref('slow_seller_markdowns') }}
+
+),
+
+demand_levels as (
+
+    select * from {{ ref('int_demand_levels') }}
+    where {{ is_newly_planned('month_key') }}
+
+),
+
 dates as (
 
-    select distinct calendar_date
+    select distinct
+        month_key,
+        calendar_date
     from {{ ref('int_traffic_plan') }}
     where {{ is_newly_planned('month_key') }}
 
@@ -64,13 +79,43 @@ at_end_of_season as (
 
 ),
 
+past_levels as (
+
+    select
+        product_key,
+        month_key,
+        sum({{ millionths('past_level') }}) / 1000000.0D / count(*) as past_level
+    from demand_levels
+    group by product_key, month_key
+
+),
+
+of_slow_sellers as (
+
+    select
+        products.product_key,
+        dates.calendar_date,
+        slow_seller_markdowns.promotion_id
+    from slow_seller_markdowns
+    inner join past_levels
+        on slow_seller_markdowns.past_level_below > past_levels.past_level
+    inner join products on past_levels.product_key = products.product_key
+    inner join dates
+        on
+            past_levels.month_key = dates.month_key
+            and datediff(dates.calendar_date, products.launch_date)
+            >= slow_seller_markdowns.least_days_on_sale
+            and coalesce(products.end_of_life_date >= dates.calendar_date, true)
+
+),
+
 markdowns as (
 
     select * from at_end_of_life
-
     union all
-
     select * from at_end_of_season
+    union all
+    select * from of_slow_sellers
 
 ),
 

@@ -224,8 +224,11 @@ TEXT_EDITS = {
     "casing": CASING,
     "unreadable": UNREADABLE,
 }
-# Seeds that may be empty: a year without holidays or promotions.
-MAY_BE_EMPTY = {"holidays", "promotions"}
+# Seeds that may be empty: a year without holidays, promotions or markdowns of some kind.
+MAY_BE_EMPTY = {
+    *("holidays", "promotions"),
+    *("end_of_life_markdowns", "season_markdowns", "slow_seller_markdowns"),
+}
 
 
 def seed_tests() -> list[tuple[str, str, dict]]:
