@@ -18,7 +18,8 @@ locations as (
 
     select
         location_demand.*,
-        location_dim.region
+        location_dim.region,
+        location_dim.store_format
     from location_demand
     inner join location_dim on location_demand.location_key = location_dim.location_key
 
@@ -62,6 +63,12 @@ life_cycle as (
 
 ),
 
+tastes as (
+
+    select * from {{ ref('int_place_tastes') }}
+
+),
+
 climate as (
 
     select * from {{ ref('int_climate_demand') }}
@@ -70,9 +77,7 @@ climate as (
 
 shape as (
 
-    select
-        max(if(parameter = 'popularity_offset', parameter_value, null)) as popularity_offset,
-        max(if(parameter = 'taste_offset', parameter_value, null)) as taste_offset
+    select max(if(parameter = 'popularity_offset', parameter_value, null)) as popularity_offset
     from {{ ref('demand_shape') }}
 
 ),
@@ -144,7 +149,8 @@ product_months as (
         -- A long tail: one over a uniform draw, the offset keeps the most popular finite.
         1 / (products.popularity_draw + shape.popularity_offset) as own_popularity,
         least(91, greatest(0, datediff(months.month_start, products.launch_date))) as past_days,
-        shape.taste_offset,
+        life_cycle.flagship_factor,
+        life_cycle.outlet_factor,
         1
         + coalesce(promotion_months.extra_index_ten_billionths, 0)
         / cast(10000 as double)
@@ -172,35 +178,29 @@ product_months as (
 
 ),
 
-weighted as (
+placed as (
 
     select
         product_months.*,
         locations.location_key,
         locations.average_daily_units,
+        tastes.local_factor,
+        demand_levels.month_level,
         demand_levels.past_level / demand_levels.month_level as past_to_month,
-        cast(
-            product_months.usual_popularity * coalesce(climate.climate_factor, 1.0D) * 1000000
-            as bigint
-        ) as usual_weight,
-        -- Local taste between 2/3 and 2 at the default offset.
-        cast(
-            product_months.usual_popularity
-            * coalesce(climate.climate_factor, 1.0D)
-            * product_months.own_popularity
-            * demand_levels.month_level
-            / (
-                {{
-                    uniform(
-                        'local_taste', ['product_months.product_key', 'locations.location_key']
-                    )
-                }}
-                + product_months.taste_offset
-            )
-            * 1000000 as bigint
-        ) as demand_weight
-    from product_months
-    inner join locations on product_months.channel_group = locations.channel_group
+        product_months.usual_popularity
+        * tastes.format_factor
+        * case locations.store_format
+            when 'flagship' then product_months.flagship_factor
+            when 'outlet' then product_months.outlet_factor
+            else 1.0D
+        end
+        * coalesce(climate.climate_factor, 1.0D) as usual_popularity_here
+    from locations
+    inner join tastes on locations.location_key = tastes.location_key
+    inner join product_months
+        on
+            tastes.product_key = product_months.product_key
+            and locations.channel_group = product_months.channel_group
     inner join demand_levels
         on
             locations.region = demand_levels.region
@@ -211,6 +211,18 @@ weighted as (
             locations.location_key = climate.location_key
             and product_months.category_level_3 = climate.category_level_3
             and product_months.month_key % 100 = climate.month
+
+),
+
+weighted as (
+
+    select
+        *,
+        cast(usual_popularity_here * 1000000 as bigint) as usual_weight,
+        cast(
+            usual_popularity_here * own_popularity * local_factor * month_level * 1000000 as bigint
+        ) as demand_weight
+    from placed
 
 ),
 

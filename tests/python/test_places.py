@@ -15,7 +15,12 @@ def seed():
 @pytest.fixture(scope="module")
 def tables(tiny_world):
     """Return a function that reads a table of the tiny preset as a pandas frame."""
-    return lambda name, columns: tiny_world.table(name).select(columns).to_pandas()
+
+    def read(name, columns):
+        table = tiny_world.table(name)
+        return (table.select(columns) if columns else table).to_pandas()
+
+    return read
 
 
 def days(date_keys):
@@ -103,3 +108,69 @@ def test_response_to_the_climate_is_found_in_the_months_of_the_plan(tables, seed
     slope = (within["found"] * within["expected"]).sum() / (within["expected"] ** 2).sum()
     assert within["expected"].std() > 0.03
     assert slope == pytest.approx(1, abs=0.02)
+
+
+def placed(tables, seed):
+    """Plan of November in stores with the products and factors that make it, by product and store.
+
+    found: logarithm of the weight of a product against its mean weight in the warehouses.
+    """
+    month = 202511
+    plan = tables("int_demand_plan", ["product_key", "location_key", "month_key", "demand_weight"])
+    plan = plan.query("month_key == @month and demand_weight > 0")
+    tastes = tables("int_place_tastes", None)
+    plan = plan.merge(tastes)
+    plan["found"] = np.log(plan["demand_weight"] / plan["local_factor"])
+    places = tables("gold_location_dim", ["location_key", "store_format"])
+    is_store = plan["location_key"].isin(places.dropna()["location_key"])
+    elsewhere = plan[~is_store].groupby("product_key")["found"].mean()
+    plan = plan[is_store].merge(places)
+    plan["found"] -= plan["product_key"].map(elsewhere)
+    columns = ["product_key", "category_level_1", "category_level_3", "price_tier", "launch_date"]
+    plan = plan.merge(tables("gold_product_dim", columns))
+    climate = tables("int_climate_demand", None).query("month == @month % 100")
+    plan = plan.merge(climate.drop(columns="month"), "left").fillna({"climate_factor": 1.0})
+    age = (pd.Timestamp(f"{month}01") - pd.to_datetime(plan["launch_date"])).dt.days
+    stages = seed("life_cycle_demand").assign(standard_factor=1.0)
+    stage = np.searchsorted(stages["days_since_launch_from"], age, side="right") - 1
+    for store_format, rows in plan.groupby("store_format"):
+        ages = stages[f"{store_format}_factor"].to_numpy()[stage[rows.index]]
+        plan.loc[rows.index, "age_factor"] = ages
+    return plan
+
+
+def test_a_format_plans_what_the_seed_says(tables, seed):
+    """Apart from where it is, a store plans for the category, tier and age of a product."""
+    plan = placed(tables, seed).merge(seed("format_demand"), "left")
+    expected = plan["demand_factor"].fillna(1) * plan["age_factor"]
+    found = np.exp(plan["found"]) / plan["climate_factor"]
+    assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=0.001)
+    assert expected.groupby(plan["store_format"]).nunique().to_dict()["flagship"] > 5
+    assert plan.query("store_format == 'standard'")["format_factor"].eq(1).all()
+
+
+def test_places_want_what_their_factors_say(tables, seed):
+    """Slope of logarithms of units wanted on those of all planted factors, within three errors.
+
+    Products differ in popularity and stores in size, which is taken out of both.
+    """
+    plan = placed(tables, seed)
+    lines = tables("int_cart_lines", ["product_key", "location_key", "quantity_requested"])
+    units = lines.groupby(["product_key", "location_key"])["quantity_requested"].sum()
+    plan = plan.join(units, on=units.index.names).fillna({"quantity_requested": 0})
+    often = plan.groupby("product_key")["quantity_requested"].transform("min") >= 10
+    plan = plan[often & plan.groupby("product_key")["location_key"].transform("count").eq(3)]
+    plan = plan.assign(
+        wanted=np.log(plan["quantity_requested"]),
+        planted=plan["found"] + np.log(plan["local_factor"]),
+    )
+    found, expected = (
+        (frame - frame.mean()).sub(frame.mean(axis=1), axis=0) + frame.to_numpy().mean()
+        for name in ("wanted", "planted")
+        for frame in [plan.pivot(index="product_key", columns="location_key", values=name)]
+    )
+    found, expected = found.to_numpy().ravel(), expected.to_numpy().ravel()
+    slope = found @ expected / (expected @ expected)
+    error = (((found - slope * expected) ** 2).mean() * 1.5 / (expected @ expected)) ** 0.5
+    assert slope == pytest.approx(1, abs=3 * error)
+    assert error < 0.15
