@@ -18,8 +18,7 @@ locations as (
 
     select
         location_demand.*,
-        location_dim.region,
-        location_dim.store_format
+        location_dim.region
     from location_demand
     inner join location_dim on location_demand.location_key = location_dim.location_key
 
