@@ -3,7 +3,8 @@
     python build_models.py '{"parsed": ["local", {...}], "run": ["local", {...}],
                              "commands": [["run", "--threads", "8"], ...]}' options of dbt
 
-A command may begin with variables of the environment, NAME=value, which stay for later ones.
+A command may begin with `!`, which has to fail then, and with variables of the environment,
+NAME=value, which stay for later ones.
 One process and one parse, which takes longer than building tiny tables. SQL meets its variables
 when it runs, and a Python model has them in its configuration, each under its own name:
 test_vars.py sees to that.
@@ -21,10 +22,10 @@ def main(request: str, *options: str) -> None:
     """Parse the project for one target and set of variables, run the commands with another."""
     asked = json.loads(request)
 
-    def dbt(command: list[str], engine: str, variables: dict, manifest=None):
+    def dbt(command: list[str], engine: str, variables: dict, manifest=None, fails: bool = False):
         given = ["--target", engine, "--vars", json.dumps(variables)]
         done = dbtRunner(manifest=manifest).invoke([*command, *given, *options])
-        assert done.success, done.exception or command
+        assert done.success is not fails, done.exception or command
         return done.result
 
     engine, variables = asked["run"]
@@ -35,11 +36,13 @@ def main(request: str, *options: str) -> None:
                 if node.config.get(name) is not None:
                     node.config[name] = value
     for command in asked["commands"]:
+        if fails := command[0] == "!":
+            command.pop(0)
         while "=" in command[0]:
             name, value = command.pop(0).split("=", 1)
             os.environ[name] = value
         # A copy, because a run changes it.
-        dbt(command, engine, variables, deepcopy(manifest))
+        dbt(command, engine, variables, deepcopy(manifest), fails)
 
 
 if __name__ == "__main__":

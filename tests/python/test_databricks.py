@@ -177,7 +177,7 @@ def test_published_tables_in_the_catalog(built, manifest, table):
         (column,): (target.split(".")[0], (target.split(".")[1],))
         for column, target in contract.get("foreign_keys", {}).items()
     }
-    assert f"{table}_pk" in made.constraint_names
+    assert f"{table}_pk" in made.constraints
     required = {n for n, column in contract["columns"].items() if column.endswith("not null")}
     assert required <= made.not_null
     assert made.comment == model["description"]

@@ -1,10 +1,14 @@
 """What the stand-in does with statements and notebooks: tables of a catalog on a local engine."""
 
+import itertools
 import json
 import re
+import tempfile
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +21,14 @@ from pyspark.sql.types import ArrayType, DataType, DecimalType, StructType, Time
 from sqlglot import TokenType, exp
 
 NAME = r"`(?P<catalog>[^`]+)`\.`(?P<schema>[^`]+)`\.`(?P<table>[^`]+)`"
+# What lies in the session alone: a temporary view.
+VIEW = r"`(?P<view>[^`]+)`"
+# A query of the catalog about a table, after what it selects.
+INFORMATION = (
+    r".*\bfrom `\w+`\.`?information_schema`?\.{}.* "
+    r"(kcu\.)?(table_)?schema(_name)? = '(?P<schema>[^']+)' and"
+    r" (kcu\.)?table_name = '(?P<table>[^']+)'.*"
+)
 EMPTY = pa.table({})
 
 
@@ -37,7 +49,8 @@ class Table:
     primary_key: tuple[str, ...] = ()
     # Foreign columns -> (parent table, its columns)
     foreign_keys: dict[tuple[str, ...], tuple[str, tuple[str, ...]]] = field(default_factory=dict)
-    constraint_names: set[str] = field(default_factory=set)
+    # Name -> columns, of primary and foreign keys
+    constraints: dict[str, tuple[str, ...]] = field(default_factory=dict)
     optimized: bool = False
 
 
@@ -53,6 +66,12 @@ class Run:
 def names(text: str) -> list[str]:
     """Return the column names of a list such as `a`, `b`."""
     return [name.strip().strip("`") for name in text.split(",")]
+
+
+def texts(columns: Iterable[str], rows: Iterable[tuple[str | None, ...]]) -> pa.Table:
+    """Return rows of texts as a table."""
+    kinds = pa.schema([(name, pa.string()) for name in columns])
+    return pa.Table.from_pylist([dict(zip(kinds.names, row, strict=True)) for row in rows], kinds)
 
 
 def unquoted(text: str) -> str:
@@ -89,7 +108,11 @@ class Workspace:
         self.statements: list[str] = []
         self.notebooks: dict[str, str] = {}
         self.runs: list[Run] = []
+        # Patterns of statements that fail once, as they do when a warehouse is stopped
+        self.refused_once: list[str] = []
         self._lock = threading.Lock()
+        self._scratch = tempfile.TemporaryDirectory()
+        self._numbers = itertools.count()
         # The local engine knows neither the catalog nor, on Apache Spark, the format.
         writer_class = type(warehouse.session.range(1).write)
         writer_class.saveAsTable = lambda writer, name: self._save_as_table(writer, name)
@@ -100,9 +123,33 @@ class Workspace:
                 (r"show schemas in .*", self._show_all_schemas),
                 (r"create schema if not exists `[^`]+`\.`(?P<schema>[^`]+)`", self._create_schema),
                 (r"select.* from `system`\.`information_schema`\.`tables`.*", self._list_tables),
-                (rf"describe table extended {NAME} as json", self._describe),
+                (rf"select tag_name,{INFORMATION.format('`table_tags`')}", self._show_tags),
+                (
+                    rf"select (?P<columns>[\w, ]+?){INFORMATION.format('`column_(tags|masks)`')}",
+                    self._show_nothing,
+                ),
+                (rf"select column_name{INFORMATION.format('`columns`')}", self._show_not_null),
+                (
+                    rf"select{INFORMATION.format('key_column_usage')}= 'primary key'.*",
+                    self._show_primary_key,
+                ),
+                (
+                    rf"select{INFORMATION.format('key_column_usage')}= 'foreign key'.*",
+                    self._show_foreign_keys,
+                ),
+                (rf"show tblproperties {NAME}", self._show_properties),
+                (rf"describe extended {NAME}", self._describe_as_rows),
+                (rf"describe table extended ({NAME}|{VIEW}) as json", self._describe),
                 (rf"create (or replace )?table {NAME}.*", self._create_table),
+                (rf"create or replace temporary view {VIEW} as .*", self._create_view),
+                (rf"drop table if exists {NAME}", self._drop_table),
                 (rf"insert (overwrite|into) {NAME} (?P<rows>values.*)", self._insert),
+                (
+                    rf"insert into {NAME} by name replace where (?P<predicate>.+) "
+                    rf"table ({VIEW}|{NAME.replace('?P<', '?P<from_')})",
+                    self._replace_where,
+                ),
+                (rf"merge into {NAME} as \w+ using {VIEW} as .*", self._merge),
                 (
                     rf"alter table {NAME} change column `(?P<column>[^`]+)` set not null",
                     self._set_not_null,
@@ -138,11 +185,15 @@ class Workspace:
         statement = without_comments(sql)
         with self._lock:
             self.statements.append(statement)
-        flat = re.sub(r"\s+", " ", statement)
+        flat = re.sub(r"\s+", " ", statement).rstrip(";")
+        for pattern in self.refused_once:
+            if re.fullmatch(pattern, flat, re.IGNORECASE):
+                self.refused_once.remove(pattern)
+                raise WorkspaceError(f"[CANCELLED] {flat[:200]}")
         for pattern, command in self._commands:
             if match := pattern.fullmatch(flat):
                 groups = match.groupdict()
-                if groups.get("catalog", self.catalog) != self.catalog:
+                if (groups.get("catalog") or self.catalog) != self.catalog:
                     raise WorkspaceError(f"[NO_SUCH_CATALOG_EXCEPTION] {groups['catalog']}")
                 return command(statement, groups) or EMPTY
         raise WorkspaceError(f"[PARSE_SYNTAX_ERROR] the stand-in does not know: {flat[:200]}")
@@ -193,16 +244,65 @@ class Workspace:
         return pa.table({name: pa.array(rows, pa.string()) for name, rows in columns.items()})
 
     def _describe(self, _: str, groups: dict) -> pa.Table:
-        table = self._table(groups)
+        if view := groups["view"]:
+            comments, fields = {}, self.warehouse.session.table(f"`{view}`").schema
+        else:
+            comments, fields = self._table(groups).column_comments, self._fields(groups)
         columns = [
             {
                 "name": field.name,
                 "type": type_as_json(field.dataType),
-                "comment": table.column_comments.get(field.name),
+                "comment": comments.get(field.name),
             }
-            for field in self._fields(groups)
+            for field in fields
         ]
         return pa.table({"json_metadata": [json.dumps({"columns": columns})]})
+
+    def _describe_as_rows(self, _: str, groups: dict) -> pa.Table:
+        table = self._table(groups)
+        rows = [
+            (field.name, field.dataType.simpleString(), table.column_comments.get(field.name))
+            for field in self._fields(groups)
+        ]
+        rows += [("# Detailed Table Information", "", ""), ("Comment", table.comment, "")]
+        return texts(("col_name", "data_type", "comment"), rows)
+
+    def _show_properties(self, _: str, groups: dict) -> pa.Table:
+        table = self._table(groups)
+        clustered = ",".join(f'["{column}"]' for column in table.cluster_by)
+        shown = {**table.properties, "clusteringColumns": f"[{clustered}]"}
+        return texts(("key", "value"), shown.items())
+
+    def _show_tags(self, _: str, groups: dict) -> pa.Table:
+        return texts(("tag_name", "tag_value"), self._table(groups).tags.items())
+
+    def _show_nothing(self, _: str, groups: dict) -> pa.Table:
+        return texts(names(groups["columns"]), [])
+
+    def _show_not_null(self, _: str, groups: dict) -> pa.Table:
+        return texts(("column_name",), [(name,) for name in sorted(self._table(groups).not_null)])
+
+    def _show_primary_key(self, _: str, groups: dict) -> pa.Table:
+        table = self._table(groups)
+        rows = [
+            (name, column)
+            for name, columns in table.constraints.items()
+            if columns == table.primary_key and name.endswith("_pk")
+            for column in columns
+        ]
+        return texts(("constraint_name", "column_name"), rows)
+
+    def _show_foreign_keys(self, _: str, groups: dict) -> pa.Table:
+        table = self._table(groups)
+        rows = []
+        for name, columns in table.constraints.items():
+            if not name.endswith("_pk"):
+                parent, parent_columns = table.foreign_keys[columns]
+                place = self.catalog, groups["schema"], parent
+                for own, to in zip(columns, parent_columns, strict=True):
+                    rows.append((name, own, *place, to))
+        columns = ("from_column", "to_catalog", "to_schema", "to_table", "to_column")
+        return texts(("constraint_name", *columns), rows)
 
     def _table(self, groups: dict) -> Table:
         """Return the table of a statement; raise WorkspaceError when there is none."""
@@ -276,6 +376,62 @@ class Workspace:
         else:
             self.warehouse.append(new.select(*cast), groups["schema"], groups["table"])
 
+    def _create_view(self, statement: str, _: dict) -> None:
+        self.warehouse.session.sql(self.local(statement))
+
+    def _drop_table(self, _: str, groups: dict) -> None:
+        if self.tables.pop((groups["schema"], groups["table"]), None):
+            self.warehouse.drop(groups["schema"], groups["table"])
+
+    def _replace_where(self, _: str, groups: dict) -> None:
+        table, name = self._table(groups), f"`{groups['schema']}`.`{groups['table']}`"
+        source = groups["view"] or f"{groups['from_schema']}`.`{groups['from_table']}"
+        new, present = self._computed(source), self.warehouse.session.table(name)
+        if set(new.columns) != set(present.columns):
+            raise WorkspaceError(f"[INSERT_COLUMN_ARITY_MISMATCH] {new.columns} into {name}")
+        outside = new.filter(f"({groups['predicate']}) is not true").limit(1)
+        if outside.count():
+            raise WorkspaceError(
+                f"[DELTA_REPLACE_WHERE_MISMATCH] {name} where {groups['predicate']}: "
+                f"{outside.first()}"
+            )
+        self._require_values(new, table, name)
+        # As the adapter of the local engine does, so that arrays name their elements alike.
+        new = present.limit(0).union(
+            new.select(
+                *[F.col(f"`{f.name}`").cast(f.dataType).alias(f.name) for f in present.schema]
+            )
+        )
+        self.warehouse.change_table(
+            groups["schema"],
+            groups["table"],
+            lambda folder: self.warehouse.storage.replace(new, folder, groups["predicate"]),
+        )
+
+    def _merge(self, statement: str, groups: dict) -> None:
+        table, name = self._table(groups), f"`{groups['schema']}`.`{groups['table']}`"
+        new = self._computed(groups["view"])
+        new.createOrReplaceTempView(groups["view"])
+        self._require_values(new, table, name)
+        self.warehouse.change_table(
+            groups["schema"],
+            groups["table"],
+            lambda _: self.warehouse.session.sql(self.local(statement)),
+        )
+
+    def _computed(self, source: str) -> Any:
+        """Return the rows of a temporary view or table, computed once."""
+        rows = self.warehouse.session.table(f"`{source}`")
+        file = str(Path(self._scratch.name, str(next(self._numbers))))
+        rows.write.parquet(file)
+        # No rows are no file, which would tell of no columns.
+        return self.warehouse.session.read.schema(rows.schema).parquet(file)
+
+    def _require_values(self, rows: Any, table: Table, name: str) -> None:
+        missing = " or ".join(f"`{column}` is null" for column in table.not_null)
+        if missing and rows.filter(missing).limit(1).count():
+            raise WorkspaceError(f"[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] {name}: {missing}")
+
     def _set_not_null(self, _: str, groups: dict) -> None:
         table, column = self._table(groups), groups["column"]
         self._require(groups, [column])
@@ -284,10 +440,10 @@ class Workspace:
             raise WorkspaceError(f"[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] {groups['table']}.{column}")
         table.not_null.add(column)
 
-    def _name_constraint(self, table: Table, groups: dict) -> None:
-        if groups["name"] in table.constraint_names:
+    def _name_constraint(self, table: Table, groups: dict, columns: list[str]) -> None:
+        if groups["name"] in table.constraints:
             raise WorkspaceError(f"[DELTA_CONSTRAINT_ALREADY_EXISTS] {groups['name']}")
-        table.constraint_names.add(groups["name"])
+        table.constraints[groups["name"]] = tuple(columns)
 
     def _add_primary_key(self, _: str, groups: dict) -> None:
         table, columns = self._table(groups), names(groups["columns"])
@@ -297,7 +453,7 @@ class Workspace:
             raise WorkspaceError(f"primary key of {groups['table']}: {nullable} may be null")
         if table.primary_key:
             raise WorkspaceError(f"{groups['table']} has a primary key already")
-        self._name_constraint(table, groups)
+        self._name_constraint(table, groups, columns)
         table.primary_key = tuple(columns)
 
     def _add_foreign_key(self, _: str, groups: dict) -> None:
@@ -311,7 +467,7 @@ class Workspace:
         parent_kinds = {f.name: f.dataType for f in self._fields(parent)}
         if [kinds[c] for c in columns] != [parent_kinds[c] for c in parent_columns]:
             raise WorkspaceError(f"{columns} and {parent_columns} have different types")
-        self._name_constraint(table, groups)
+        self._name_constraint(table, groups, columns)
         table.foreign_keys[tuple(columns)] = parent["table"], tuple(parent_columns)
 
     def _set(self, what: str, _: str, groups: dict) -> None:
