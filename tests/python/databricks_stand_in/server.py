@@ -167,8 +167,7 @@ class RestService:
         if key and ("new_cluster" in task or task.get("libraries")):
             raise WorkspaceError("an environment is for serverless compute alone")
         code = self.workspace.notebooks[task["notebook_task"]["notebook_path"]]
-        self.workspace.run_notebook(body, code)
-        return {"run_id": len(self.workspace.runs)}
+        return {"run_id": self.workspace.run_notebook(body, code).number}
 
     def set_permissions(self, body: dict) -> dict:
         """Accept the service principal as the owner of its run."""

@@ -17,7 +17,14 @@ from dbt.adapters.embedded.warehouse import Warehouse
 from pyspark.sql import functions as F
 from pyspark.sql.connect.dataframe import DataFrame
 from pyspark.sql.connect.plan import LogicalPlan
-from pyspark.sql.types import ArrayType, DataType, DecimalType, StructType, TimestampType
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DecimalType,
+    StructField,
+    StructType,
+    TimestampType,
+)
 from sqlglot import TokenType, exp
 
 NAME = r"`(?P<catalog>[^`]+)`\.`(?P<schema>[^`]+)`\.`(?P<table>[^`]+)`"
@@ -56,8 +63,9 @@ class Table:
 
 @dataclass
 class Run:
-    """A submitted run of a notebook."""
+    """A submitted run of a notebook; its number counts from 1."""
 
+    number: int
     request: dict[str, Any]
     code: str
     error: str | None = None
@@ -200,8 +208,9 @@ class Workspace:
 
     def run_notebook(self, request: dict[str, Any], code: str) -> Run:
         """Run a notebook to its end, with `spark` as Databricks provides it."""
-        run = Run(request, code)
-        self.runs.append(run)
+        with self._lock:
+            run = Run(len(self.runs) + 1, request, code)
+            self.runs.append(run)
         try:
             exec(compile(code, "notebook", "exec"), {"__name__": "__main__", "spark": Spark(self)})
         except Exception as error:
@@ -342,8 +351,15 @@ class Workspace:
         self.save(frame, match["schema"], match["table"], None)
 
     def save(self, frame: Any, schema: str, name: str, created: exp.Expression | None) -> None:
-        """Replace a table; its constraints, comments and tags are gone with the old one."""
-        self.warehouse.replace_table(frame, schema, name)
+        """Replace a table; its constraints, comments and tags are gone with the old one.
+
+        Each column may be null, as in a table that Databricks makes from a query. What a query of
+        Sail says of it would go into the table, and the plan of a MERGE doubles with each column
+        that the table says is not null.
+        """
+        nullable = StructType([StructField(f.name, f.dataType) for f in frame.schema])
+        none = self.warehouse.session.createDataFrame([], nullable)
+        self.warehouse.replace_table(none.union(frame), schema, name)
         table = self.tables[schema, name] = Table()
         if created is None:
             return
