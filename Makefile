@@ -12,7 +12,8 @@ TO ?=
 EVERY ?= 5s
 DAYS ?=
 TABLES ?=
-SOAK ?= --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1 --worlds 200 --grow small
+SOAK ?= --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1 --worlds 200 --grow small \
+    --mornings 5
 export PRESET VARS PYTHON
 # Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
@@ -122,7 +123,7 @@ unit: engines ## Run the Python tests that need no tables
 bench: tools ## Measure builds and write docs/benchmarks.md (half an hour)
 	@mkdir -p target && .venv/bin/python scripts/bench.py
 
-soak: setup ## Kill, interrupt and crowd builds and appends, and check that nothing is lost (hours)
+soak: tools ## Kill, interrupt and crowd builds and appends, and check that nothing is lost (hours)
 	@$(STOPPABLE) scripts/soak.py $(SOAK)
 
 lint: tools ## Check the style of Python, YAML and SQL, and the types of Python

@@ -1,7 +1,7 @@
 """Mistreat builds of tiny worlds on the embedded engine, and check that nothing is lost.
 
     python scripts/soak.py --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1
-        --worlds 200 --grow small
+        --worlds 200 --grow small --mornings 5
 
 kills        SIGKILL at a random moment of a build
 appends      likewise of an append of days to a world that grows, see soak_appends.py
@@ -11,6 +11,8 @@ disk         a disk that gets full (a small tmpfs; for root on Linux, skipped el
 worlds       builds with random variables, tests included, each green or refused with a line
 grow         a preset, whose world is made at once and by appending days: 80 and ten times one are
              90, and so are 60 and 30
+mornings     of the daily job on the stand-in for Databricks, data tests included, one cancelled and
+             tried again: the tables are those of a world built at once
 
 The builds are by turns of two worlds that differ in their seed. After each fault every table must
 be readable and wholly of one of the two worlds; the next build must give the fingerprints of its
@@ -274,6 +276,21 @@ class Soak:
             self.fail(f'VARS="{json.dumps(changed)}"', ended.output)
 
 
+def append_each_morning(soak: Soak, count: int) -> None:
+    """Run the tests of the Databricks target with so many appended days, two at least."""
+    say(f"{count} mornings")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/python/test_databricks.py"],
+        cwd=ROOT,
+        env={**os.environ, "STOCKTRUE_MORNINGS": str(count)},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        soak.fail(f"{count} mornings", done.stdout + done.stderr)
+    soak.counts["mornings"] += count
+
+
 def random_variables(chance: random.Random) -> dict[str, Any]:
     """Return variables of a small world: ends and middles of their ranges, or as they are."""
     changed: dict[str, Any] = {}
@@ -319,6 +336,7 @@ def main() -> int:
     parser.add_argument("--select", nargs="*", default=[], help="models, as for dbt; all without")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="removed at the start")
     parser.add_argument("--grow", choices=run_vars.preset_names(), help="a preset, of any size")
+    parser.add_argument("--mornings", type=int, default=0, help="on the stand-in for Databricks")
     asked = parser.parse_args()
     shutil.rmtree(asked.folder, ignore_errors=True)
     soak = Soak(asked.folder.resolve(), asked.select, appends=asked.appends)
@@ -332,6 +350,8 @@ def main() -> int:
                 trial(soak, chance, number)
         if asked.grow:
             soak_appends.grow(soak, asked.grow)
+        if asked.mornings:
+            append_each_morning(soak, asked.mornings)
     finally:
         soak.end()
     done = ", ".join(f"{count} {what}" for what, count in soak.counts.items())

@@ -101,6 +101,18 @@ def test_each_fault_is_found(run, fault, options, message):
     assert message in printed
 
 
+@pytest.mark.parametrize(("needed", "failures"), [(5, 0), (6, 1)])
+def test_mornings_are_those_of_the_databricks_tests(run, tmp_path, needed, failures):
+    test = tmp_path / "tests" / "python" / "test_databricks.py"
+    test.parent.mkdir(parents=True)
+    test.write_text(
+        f"import os\n\ndef test_(): assert os.environ['STOCKTRUE_MORNINGS'] == '{needed}'\n"
+    )
+    status, printed = run("", "--mornings", "5")
+    assert status == failures, printed
+    assert f"5 mornings; {failures} failures" in printed
+
+
 def test_builds_end_with_it(run, monkeypatch):
     """They run in sessions of their own, to which Ctrl-C does not come."""
     started = []
