@@ -34,7 +34,7 @@ final as (
                 return_lags.lag_days, gift_seasons.days_before + gift_return_days.days_after
             )
             + closed_days.closed_days as int
-        ) as return_lag_days
+        ) as longest_return_days
     from return_lags
     cross join gift_seasons
     cross join gift_return_days

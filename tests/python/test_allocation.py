@@ -530,7 +530,7 @@ def write_inputs(allocation, tables, locations):
         schema = {"location_key": pa.int32()} | {column: types[column] for column in of_table}
         tables.write(name, pa.Table.from_pylist(rows[name], pa.schema(schema)))
     # The longest that are drawn.
-    tables.write("int_longest_return", pa.table({"return_lag_days": [9]}))
+    tables.write("int_longest_return", pa.table({"longest_return_days": [9]}))
     tables.write("supply_schedule", pa.table({"write_off_lag_days": [6, 1]}))
     tables.write("int_simulated_days", pa.table({"closed_date": pa.nulls(1, pa.date32())}))
 

@@ -288,7 +288,9 @@ def test_variables_that_parsing_fixes_are_configuration_under_their_names():
                     assert re.match(rf"\{{\{{ var\('{name}'\) ", text), (path.name, name)
                     assert path.with_suffix(".py").exists(), path.name
                     fixed.add(path.stem)
-    assert fixed == {"int_replenishment_plan", "int_cart_lines", "int_allocation"}
+    assert fixed == {
+        *("int_demand_levels", "int_cart_lines", "int_replenishment_plan", "int_allocation")
+    }
     for path in (ROOT / "models").rglob("*.sql"):
         for config in re.findall(r"\bconfig\((.*?)\)\s*\}\}", path.read_text(), re.DOTALL):
             assert "var(" not in config, path.name

@@ -31,7 +31,7 @@ returns as (
 -- Lines sold so long ago that every return of them has arrived.
 settled_day as (
 
-    select date_sub({{ last_simulated_day() }}, return_lag_days) as calendar_date
+    select date_sub({{ last_simulated_day() }}, longest_return_days) as calendar_date
     from longest_return
 
 ),
