@@ -1,9 +1,9 @@
 #!/bin/sh
 # Prepares .venv: a supported Python, the pinned packages, the dbt packages.
-# Usage: scripts/setup.sh [dev] [docs] [databricks] [export] [spark]
+# Usage: scripts/setup.sh [dev] [docs] [databricks] [export] [learn] [spark]
 # What a build on the embedded engine needs is always installed; dev adds the tools of make test and
 # make lint, docs what reads the lineage of columns, databricks its dbt adapter, export what writes
-# other formats, and spark, where there is Java, Apache Spark.
+# other formats, learn the tree model, and spark, where there is Java, Apache Spark.
 # Does nothing when that has been done for the present pyproject.toml and requirements.lock.
 # PYTHON=<command or path> chooses the interpreter.
 set -eu
@@ -67,10 +67,10 @@ is_installed() {
 missing=
 for part in base "$@"; do
     case $part in
-    base | dev | docs | databricks | export) ;;
+    base | dev | docs | databricks | export | learn) ;;
     spark) has_java >/dev/null || continue ;;
     *)
-        echo "setup: got $part, allowed: dev, docs, databricks, export, spark" >&2
+        echo "setup: got $part, allowed: dev, docs, databricks, export, learn, spark" >&2
         exit 1
         ;;
     esac

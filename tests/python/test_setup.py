@@ -173,7 +173,7 @@ def test_parts_come_when_asked_for(prepared):
     prepared.setup("dev", "spark")
     assert prepared.installed() == ["--editable .[dev]", spark, *IS_UP_TO_DATE]
     assert prepared.setup("devel", fails=True) == (
-        "setup: got devel, allowed: dev, docs, databricks, export, spark\n"
+        "setup: got devel, allowed: dev, docs, databricks, export, learn, spark\n"
     )
 
 
