@@ -1,9 +1,19 @@
 """The published queries in analyses/: each one runs on the tiny world and has an answer."""
 
+from collections import Counter, defaultdict
+from datetime import date, datetime, timedelta
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.warehouse import Warehouse
+from deltalake import write_deltalake
+from learnability_forecast import SIMPLE, History, positions
+from learnability_metrics import wape
+from learnability_panel import load
 from support import ROOT, SCHEMA, run_dbt
 
 ANALYSES = ROOT / "analyses"
@@ -123,3 +133,131 @@ def test_returns_take_one_to_three_days(answer):
 def test_every_segment_is_there(answer):
     segments = [row["segment"] for row in answer("abandonment_by_segment")]
     assert segments == ["loyal", "new", "premium", "regular", "vip"]
+
+
+def test_simple_forecasts_are_those_of_the_script(answer, tiny_world):
+    panel = load(tiny_world.warehouse / SCHEMA)
+    history, test = History(panel), panel.weeks()[-4:]
+    actual = [history.units(week, week + 7) * positions(panel, week) for week in test]
+    rows = {row["forecast"]: row for row in answer("forecast_baselines")}
+    assert set(rows) == {"flat_mean", "last_week", "four_week_mean"}
+    for name, row in rows.items():
+        forecast = [SIMPLE[name](history, week) * positions(panel, week) for week in test]
+        assert row["units_sold"] == sum(units.sum() for units in actual)
+        assert row["units_forecast"] == pytest.approx(
+            sum(each.sum() for each in forecast), rel=1e-4
+        )
+        assert row["wape"] == pytest.approx(wape(np.stack(actual), np.stack(forecast)), rel=1e-4)
+
+
+def test_lifts_are_those_of_baskets_one_by_one(answer, tiny_world):
+    products = {
+        row["product_key"]: row["category_level_2"]
+        for row in tiny_world.table("gold_product_dim").to_pylist()
+    }
+    baskets = defaultdict(set)
+    for row in tiny_world.table("gold_sales_fact").to_pylist():
+        if not row["is_return"]:
+            baskets[row["cart_id"]].add(products[row["product_key"]])
+    of_one = Counter(kind for kinds in baskets.values() for kind in kinds)
+    of_pair = Counter(pair for kinds in baskets.values() for pair in combinations(sorted(kinds), 2))
+    rows = {(row["first_category"], row["second_category"]): row for row in answer("basket_lift")}
+    assert set(rows) == set(combinations(sorted(of_one), 2))
+    for (first, second), row in rows.items():
+        assert row["baskets_with_both"] == of_pair[first, second]
+        by_chance = of_one[first] * of_one[second] / len(baskets)
+        assert row["lift"] == pytest.approx(of_pair[first, second] / by_chance)
+
+
+def test_sales_understate_demand_by_what_was_lost(answer, tiny_world):
+    rows = answer("censoring_bias")
+    lost = sum(row["quantity_lost"] for row in tiny_world.table("gold_lost_sales_fact").to_pylist())
+    assert sum(row["units_lost"] for row in rows) == lost
+    for row in rows:
+        demand = row["units_lost"] + row["units_sold"]
+        assert row["understated_share"] == pytest.approx(row["units_lost"] / demand)
+
+
+def test_regressions_are_those_of_least_squares(answer, tiny_world):
+    category = {
+        row["product_key"]: row["category_level_1"]
+        for row in tiny_world.table("gold_product_dim").to_pylist()
+    }
+    weeks = defaultdict(lambda: [0, 0.0])
+    for row in tiny_world.table("gold_sales_fact").to_pylist():
+        if not row["is_return"]:
+            day = datetime.strptime(str(row["date_key"]), "%Y%m%d")
+            cell = weeks[row["product_key"], (day - timedelta(days=day.weekday())).date()]
+            cell[0] += row["quantity_sold"]
+            cell[1] += row["revenue"]
+    units, revenue = np.array(list(weeks.values())).T
+    logs = np.stack([np.log(revenue / units), np.log(units)])
+    products = [product for product, _ in weeks]
+    of_week = [f"{category[product]} {week}" for product, week in weeks]
+    found = {row["estimator"]: row for row in answer("price_elasticity")}
+    deviations = logs
+    for name, groups in {
+        "regression": ["all"] * len(products),
+        "regression with product effects": products,
+        "regression with product and category-week effects": of_week,
+    }.items():
+        numbers = np.unique(groups, return_inverse=True)[1]
+        means = np.stack([np.bincount(numbers, row) / np.bincount(numbers) for row in deviations])
+        deviations = deviations - means[:, numbers]
+        price, sold = deviations
+        assert found[name]["observations"] == len(products)
+        assert found[name]["elasticity"] == pytest.approx(price @ sold / (price @ price))
+
+
+def made_sales():
+    """Sales of 30 days: ten products at 20% off in the last ten, when all others sell 50% more."""
+    for product in range(1, 21):
+        for day in range(1, 31):
+            promoted = product <= 10 and day > 20
+            units = 64 if day <= 20 else 150 if promoted else 96
+            yield {
+                "product_key": product,
+                "promotion_key": 7 if promoted else 0,
+                "date_key": 20250900 + day,
+                "quantity_sold": units,
+                "unit_price": 50.0,
+                "revenue": units * (40.0 if promoted else 50.0),
+                "is_return": False,
+            }
+
+
+def test_promotions_tell_the_elasticity_from_what_all_products_do(compiled, tmp_path):
+    tables = {
+        "gold_sales_fact": list(made_sales()),
+        "gold_product_dim": [
+            {
+                "product_key": product,
+                "category_level_1": "apparel",
+                "launch_date": date(2025, 1, 1),
+                "end_of_life_date": date(2026, 1, 1),
+            }
+            for product in range(1, 21)
+        ],
+        "gold_promotion_dim": [
+            {
+                "promotion_key": 7,
+                "promotion_type": "holiday",
+                "product_share": 0.5,
+                "channel_type": channel,
+                "category_level_1": category,
+                "start_date": date(2025, 9, 21),
+                "end_date": date(2025, 10, 5),
+            }
+            for channel, category in ((None, "apparel"), ("online", None))
+        ],
+    }
+    for name, rows in tables.items():
+        write_deltalake(tmp_path / SCHEMA / name, pa.Table.from_pylist(rows))
+    session = start_engine("sail")
+    Warehouse(session, "sail", tmp_path).attach(SCHEMA)
+    query = compiled / QUERIES["price_elasticity"].relative_to(ANALYSES)
+    rows = {row["estimator"]: row for row in session.sql(query.read_text()).collect()}
+    # (150 / 64) / (96 / 64) = 0.8 ^ -2.
+    for name in ("promotions: holiday", "promotions: all"):
+        assert rows[name]["observations"] == 10
+        assert rows[name]["elasticity"] == pytest.approx(-2)

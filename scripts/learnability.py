@@ -1,0 +1,203 @@
+"""Print what can be learned from the tables built last, and write target/learnability.json.
+
+    python scripts/learnability.py --only forecast
+
+Forecasts of weekly units by simple means and by a tree model on fair features, who runs out within
+a week, price elasticity, repeat purchases, baskets, and what sales hide of demand. How each is
+measured, and what real data show, is in docs/learnability.md. The tables of the local target are
+read straight from their folder; analyses/learnability/ is asked through dbt. Folder and schema are
+those of profiles.yml: STOCKTRUE_WAREHOUSE and STOCKTRUE_SCHEMA choose others.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from learnability_panel import MissingTableError, load, read_arrays
+from local_tables import ROOT, local_schema, read_delta
+
+PARTS = ("forecast", "stockouts", "customers", "elasticity", "baskets", "censoring")
+QUERIES = "path:analyses/learnability"
+OUTPUT = ROOT / "target" / "learnability.json"
+# Pairs of categories with fewer baskets by chance have a lift by chance.
+BASKETS_EXPECTED = 20
+Tell = Callable[[str], None]
+
+
+def from_panel(schema: Path, parts: list[str], tell: Tell) -> dict[str, dict[str, Any]]:
+    """Return what models learn of sales and stock; nothing of a world of a few weeks."""
+    from learnability_forecast import LEAST_WEEKS, forecast_errors
+    from learnability_stockouts import stockout_auc
+
+    tell("reading")
+    panel = load(schema)
+    if panel.share_kept < 1:
+        tell(f"sampled {panel.share_kept:.1%} of the products by a hash of their keys")
+    if len(panel.weeks()) < LEAST_WEEKS:
+        tell(f"no models: they need {LEAST_WEEKS} whole weeks, there are {len(panel.weeks())}")
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    if "forecast" in parts:
+        found["forecast"] = forecast_errors(panel, tell)
+    if "stockouts" in parts:
+        found["stockouts"] = stockout_auc(panel, schema, tell)
+    return found
+
+
+def true_elasticity(schema: Path) -> float | None:
+    """Return the true elasticity, a mean over products; None where no table publishes it."""
+    try:
+        return float(
+            read_arrays(schema, "int_price_elasticity", ["elasticity"])["elasticity"].mean()
+        )
+    except MissingTableError:
+        return None
+
+
+def from_queries(parts: list[str], tell: Tell) -> dict[str, dict[str, Any]]:
+    """Return what the analyses find.
+
+    Raises:
+        MissingTableError: a table has not been built.
+    """
+    from warehouse_query import WarehouseError, open_warehouse
+
+    tell("queries: reading the project")
+    try:
+        with open_warehouse("local", QUERIES) as warehouse:
+            if missing := warehouse.missing(warehouse.tables_read()):
+                raise MissingTableError(missing[0])
+            rows = {}
+            for part in parts:
+                tell(f"query: {ASKED[part]}")
+                rows[part] = warehouse.query(warehouse.analysis(ASKED[part]))
+    except WarehouseError as error:
+        sys.exit(f"learnability: {error}")
+    return {part: SUMMED_UP[part](rows[part]) for part in parts}
+
+
+def elasticities(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the elasticity that each estimator finds."""
+    return {row["estimator"]: row["elasticity"] for row in rows}
+
+
+def hidden_demand(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Return by how much sales understate demand, of all categories and of each."""
+    lost, sold = (sum(row[name] for row in rows) for name in ("units_lost", "units_sold"))
+    shares = {row["category_level_1"]: row["understated_share"] for row in rows}
+    return {"all": lost / (lost + sold), **shares}
+
+
+def lift_range(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the lowest, median and highest lift of the pairs with baskets enough."""
+    lifts = [row["lift"] for row in pairs if row["baskets_expected"] >= BASKETS_EXPECTED]
+    if not lifts:
+        return {"pairs": 0}
+    return {
+        "pairs": len(lifts),
+        "lowest": min(lifts),
+        "median": median(lifts),
+        "highest": max(lifts),
+    }
+
+
+ASKED = {
+    "elasticity": "price_elasticity",
+    "baskets": "basket_lift",
+    "censoring": "censoring_bias",
+}
+SUMMED_UP: dict[str, Callable[[list[dict[str, Any]]], dict[str, Any]]] = {
+    "elasticity": elasticities,
+    "baskets": lift_range,
+    "censoring": hidden_demand,
+}
+
+
+def lines(found: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the figures as a table, part by part."""
+    shown = []
+    for part, figures in found.items():
+        shown += ["", part]
+        for name, value in figures.items():
+            rows = value.items() if isinstance(value, dict) else [("", value)]
+            for key, figure in rows:
+                if isinstance(figure, dict):
+                    text = "  ".join(f"{k} {_text(v)}" for k, v in figure.items())
+                else:
+                    text = _text(figure)
+                shown.append(f"  {name:<28} {key:<22} {text}")
+    return shown
+
+
+def _text(figure: Any) -> str:
+    if isinstance(figure, list):
+        return " ".join(_text(each) for each in figure)
+    return f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+
+
+def world_of(schema: Path) -> dict[str, Any] | None:
+    """Return when the world was closed last, by which the report knows it; None if it is not."""
+    closings = read_delta(schema / "world")
+    if not closings:
+        return None
+    last = max(closings, key=lambda row: (row["last_closed_date"], row["etl_timestamp"]))
+    return {
+        "last_closed_date": str(last["last_closed_date"]),
+        "etl_timestamp": str(last["etl_timestamp"].replace(tzinfo=None)),
+    }
+
+
+def measure(parts: list[str], schema: Path, tell: Tell) -> dict[str, dict[str, Any]]:
+    """Return the figures of some parts."""
+    from learnability_customers import repeat_purchases
+
+    found: dict[str, dict[str, Any]] = {}
+    if set(parts) & {"forecast", "stockouts"}:
+        found |= from_panel(schema, parts, tell)
+    if "customers" in parts:
+        tell("customers")
+        found["customers"] = repeat_purchases(schema)
+    if asked := [part for part in parts if part in ASKED]:
+        found |= from_queries(asked, tell)
+    if "elasticity" in parts and (truth := true_elasticity(schema)) is not None:
+        found["elasticity"]["truth, mean of products"] = truth
+    return found
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", action="append", choices=PARTS, help="parts (default all)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=OUTPUT,
+        help="file to write (default target/learnability.json)",
+    )
+    arguments = parser.parse_args()
+    parts = arguments.only or list(PARTS)
+    start = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"learnability: {time.monotonic() - start:.0f} s: {text}", flush=True)
+
+    schema = local_schema()
+    try:
+        found = measure(parts, schema, tell)
+    except MissingTableError as error:
+        sys.exit(f"learnability: no {error} in {schema}: run make build first")
+    print("\n".join(lines(found)))
+    output = arguments.output.resolve()
+    output.parent.mkdir(exist_ok=True)
+    output.write_text(json.dumps({"world": world_of(schema), **found}, indent=2) + "\n")
+    shown = output.relative_to(ROOT) if output.is_relative_to(ROOT) else output
+    print(f"\nlearnability: wrote {shown}")
+
+
+if __name__ == "__main__":
+    main()
