@@ -18,6 +18,7 @@ from pathlib import Path
 from warehouse_query import ROOT, Warehouse, WarehouseError, open_warehouse
 
 from report.page.html import render
+from report.page.learned import found_of
 from report.rows import Answers
 
 QUERIES = "path:report/queries"
@@ -25,7 +26,10 @@ PREFIX = "report_"
 PROGRESS_SECONDS = 10
 # The last table of a build, which a failing test ends before, and older ones do not have: what asks
 # it alone has no rows then.
-LAST_TABLE, ASKS_LAST_TABLE = "world", "report_closings"
+LAST_TABLE, CLOSINGS = "world", "closings"
+ASKS_LAST_TABLE = PREFIX + CLOSINGS
+# What make learnability writes, of the local target.
+LEARNED = ROOT / "target" / "learnability.json"
 
 
 class Progress:
@@ -91,7 +95,14 @@ def main() -> None:
                     f"{warehouse.schema}: run make build first"
                 )
             answers = ask(warehouse, progress)
-            text = render(answers, warehouse.engine, arguments.target, warehouse.schema)
+            is_local = arguments.target == "local"
+            text = render(
+                answers,
+                warehouse.engine,
+                arguments.target,
+                warehouse.schema,
+                found_of(LEARNED, answers[CLOSINGS]) if is_local else None,
+            )
     except WarehouseError as error:
         sys.exit(f"report: {error}")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

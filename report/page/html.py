@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 from run_vars import PRESETS, load, project_vars
 from validate import figure_text, range_text
 
+from report.page.learned import learned_rows
 from report.page.recent import completeness, days_since
 from report.page.sections import sections
 from report.page.texts import date, published_text, whole, with_unit
@@ -28,8 +29,14 @@ TEMPLATES = jinja2.Environment(
 )
 
 
-def render(answers: Answers, engine: str, target: str, schema: str) -> str:
-    """Return the page for the answers of all queries."""
+def render(
+    answers: Answers,
+    engine: str,
+    target: str,
+    schema: str,
+    found: dict[str, Any] | None = None,
+) -> str:
+    """Return the page for the answers of all queries and what can be learned, if that was found."""
     variables = {row["variable_name"]: row["variable_value"] for row in answers["variables"]}
     preset, changed = how_built(variables)
     validations, realism = validation_rows(answers["validations"]), answers["realism"]
@@ -44,6 +51,7 @@ def render(answers: Answers, engine: str, target: str, schema: str) -> str:
         not_measured=sum(row["measured_value"] is None for row in realism),
         in_range=sum(row["is_in_range"] is True for row in realism),
         compared=sum(row["is_in_range"] is not None for row in realism),
+        learned=learned_rows(found or {}),
         tables=[{**row, "rows": f"{row['row_count']:,}"} for row in answers["tables"]],
         variables=answers["variables"],
         header=header(answers)

@@ -19,6 +19,7 @@ from report.figures.abandonment import compared_segments, wilson
 from report.figures.days import marked_holidays
 from report.figures.recent import recent_days
 from report.page.html import how_built, realism_rows, render
+from report.page.learned import found_of, learned_rows
 from report.page.recent import compared, completeness, days_since, whole_days
 
 CHARTS = {
@@ -434,3 +435,37 @@ def test_black_friday_and_peaks_on_holidays_are_marked():
     ]
     marked = [day["holiday_name"] for day in marked_holidays(days)]
     assert marked == ["Black Friday", "Cyber Monday", "Boxing Day"]
+
+
+LEARNED = {
+    "forecast": {"one_week_ahead": {"flat_mean": {"wape": 0.7151, "product": 0.3}}},
+    "stockouts": {"fair": 0.8, "all": 0.9},
+    "elasticity": {"regression": -1.25},
+    "customers": {"repeat_share": 0.3, "r": 0.25, "alpha": 4.0, "a": 0.8, "b": 2.4},
+    "baskets": {"pairs": 2, "lowest": 0.7, "highest": 1.9},
+    "censoring": {"all": 0.0765},
+}
+
+
+def test_what_was_learned_is_shown_of_this_world_alone(tmp_path):
+    closed = datetime.datetime(2026, 1, 1, 8, 30, 1, 25)
+    closings = [{"last_closed_date": datetime.date(2025, 12, 31), "etl_timestamp": closed}]
+    file = tmp_path / "learnability.json"
+    assert found_of(file, closings) == {}
+    world = {"last_closed_date": "2025-12-31", "etl_timestamp": "2026-01-01 08:30:01.000025"}
+    file.write_text(json.dumps({"world": world, **LEARNED}))
+    assert found_of(file, closings) == {"world": world, **LEARNED}
+    assert found_of(file, []) == {}
+    closings[0]["etl_timestamp"] += datetime.timedelta(seconds=1)
+    assert found_of(file, closings) == {}
+
+
+def test_page_has_the_figures_of_what_was_learned(answers):
+    shown = {(row["name"], row["beside"]): row["figure"] for row in learned_rows(LEARNED)}
+    assert shown["Weekly WAPE, flat mean", "0.300 by product everywhere"] == "0.715"
+    assert shown["Price elasticity", "regression"] == "-1.250"
+    assert shown["Sales understate demand by", "FreshRetailNet-50K: 0.074"] == "0.076"
+    assert len(shown) == 12
+    assert 'id="learned"' not in render(answers, "sail", "local", SCHEMA)
+    html = render(answers, "sail", "local", SCHEMA, LEARNED)
+    assert all(f"<b>{figure}</b>" in html for figure in shown.values())
