@@ -16,3 +16,18 @@
 {% macro uniform_int(stream, keys, low, high) %}
     {{- low }} + cast(floor({{ uniform(stream, keys) }} * ({{ high }} - {{ low }} + 1)) as int)
 {%- endmacro %}
+
+
+{#
+    A factor with mean 1 that depends on the same, about lognormal: its logarithm is a sum of three
+    uniforms with the standard deviation `spread`. In whole ten-thousandths, as engines differ in
+    the last bits of exp().
+#}
+{% macro drawn_factor(stream, keys, spread) %}
+    {%- set draws = [] -%}
+    {%- for n in range(3) %}{% do draws.append(uniform(stream ~ "_" ~ n, keys)) %}{% endfor -%}
+    round(
+        exp({{ spread }} * (2 * ({{ draws | join(" + ") }}) - 3) - {{ spread }} * {{ spread }} / 2),
+        4
+    )
+{%- endmacro %}

@@ -183,7 +183,7 @@ placed as (
         product_months.*,
         locations.location_key,
         locations.average_daily_units,
-        tastes.local_factor,
+        tastes.region_factor * tastes.local_factor as taste,
         demand_levels.month_level,
         demand_levels.past_level / demand_levels.month_level as past_to_month,
         product_months.usual_popularity
@@ -219,7 +219,7 @@ weighted as (
         *,
         cast(usual_popularity_here * 1000000 as bigint) as usual_weight,
         cast(
-            usual_popularity_here * own_popularity * local_factor * month_level * 1000000 as bigint
+            usual_popularity_here * own_popularity * taste * month_level * 1000000 as bigint
         ) as demand_weight
     from placed
 

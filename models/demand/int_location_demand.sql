@@ -12,14 +12,42 @@ products as (
 
 ),
 
+place_shape as (
+
+    select max(if(parameter = 'productivity_spread', parameter_value, null)) as productivity_spread
+    from {{ ref('place_shape') }}
+
+),
+
 sized as (
 
     select
-        location_key,
-        store_format,
-        if(channel = 'digital', 'digital', 'store') as channel_group,
-        if(channel = 'digital', total_sqft, selling_sqft) as size_sqft
+        locations.location_key,
+        locations.store_format,
+        if(locations.channel = 'digital', 'digital', 'store') as channel_group,
+        if(locations.channel = 'digital', locations.total_sqft, locations.selling_sqft)
+            as size_sqft,
+        if(
+            locations.channel = 'digital',
+            1.0D,
+            {{
+                drawn_factor(
+                    'store_productivity', ['locations.location_key'], 'place_shape.productivity_spread'
+                )
+            }}
+        ) as productivity_factor
     from locations
+    cross join place_shape
+
+),
+
+-- Whole square feet, so that the sum is exact on every engine.
+drawn as (
+
+    select
+        *,
+        round(size_sqft * productivity_factor) as productive_sqft
+    from sized
 
 ),
 
@@ -29,8 +57,9 @@ shares as (
         location_key,
         store_format,
         channel_group,
-        size_sqft / sum(size_sqft) over (partition by channel_group) as share_of_group
-    from sized
+        productivity_factor,
+        productive_sqft / sum(productive_sqft) over (partition by channel_group) as share_of_group
+    from drawn
 
 ),
 
@@ -55,7 +84,8 @@ final as (
             1 - cast({{ var('digital_share') }} as double)
         )
         * shares.share_of_group as average_daily_units,
-        shares.store_format
+        shares.store_format,
+        shares.productivity_factor
     from shares
     cross join company
 

@@ -25,14 +25,81 @@ shape as (
 
 ),
 
+place_shape as (
+
+    select
+        max(if(parameter = 'category_taste_spread', parameter_value, null)) as category_spread,
+        max(if(parameter = 'brand_taste_spread', parameter_value, null)) as brand_spread
+    from {{ ref('place_shape') }}
+
+),
+
+regions as (
+
+    select distinct region from locations
+
+),
+
+region_categories as (
+
+    select
+        regions.region,
+        taxonomy.category_level_3,
+        {{ drawn_factor(
+            'region_category',
+            ['crc32(regions.region)', 'crc32(taxonomy.category_level_3)'],
+            'place_shape.category_spread'
+        ) }} as category_factor
+    from regions
+    cross join {{ ref('product_taxonomy') }} as taxonomy
+    cross join place_shape
+
+),
+
+region_brands as (
+
+    select
+        regions.region,
+        brands.brand,
+        {{ drawn_factor(
+            'region_brand', ['crc32(regions.region)', 'crc32(brands.brand)'],
+            'place_shape.brand_spread'
+        ) }} as brand_factor
+    from regions
+    cross join {{ ref('brands') }} as brands
+    cross join place_shape
+
+),
+
+region_products as (
+
+    select
+        products.product_key,
+        region_brands.region,
+        round(region_categories.category_factor * region_brands.brand_factor, 6) as region_factor
+    from products
+    inner join region_brands on products.brand = region_brands.brand
+    inner join region_categories
+        on
+            products.category_level_3 = region_categories.category_level_3
+            and region_brands.region = region_categories.region
+
+),
+
 formats as (
 
     select
         products.product_key,
         locations.location_key,
+        -- Warehouses serve the whole country.
+        if(locations.store_format is null, 1.0D, region_products.region_factor) as region_factor,
         coalesce(format_demand.demand_factor, 1.0D) as format_factor
     from products
     cross join locations
+    inner join region_products
+        on
+            products.product_key = region_products.product_key
+            and locations.region = region_products.region
     left join format_demand
         on
             locations.store_format = format_demand.store_format
@@ -52,7 +119,8 @@ final as (
         / (
             {{ uniform('local_taste', ['formats.product_key', 'formats.location_key']) }}
             + shape.taste_offset
-        ) as local_factor
+        ) as local_factor,
+        formats.region_factor
     from formats
     cross join shape
 

@@ -143,7 +143,7 @@ def test_a_format_plans_what_the_seed_says(tables, seed):
     """Apart from where it is, a store plans for the category, tier and age of a product."""
     plan = placed(tables, seed).merge(seed("format_demand"), "left")
     expected = plan["demand_factor"].fillna(1) * plan["age_factor"]
-    found = np.exp(plan["found"]) / plan["climate_factor"]
+    found = np.exp(plan["found"]) / plan["climate_factor"] / plan["region_factor"]
     assert found.to_numpy() == pytest.approx(expected.to_numpy(), rel=0.001)
     assert expected.groupby(plan["store_format"]).nunique().to_dict()["flagship"] > 5
     assert plan.query("store_format == 'standard'")["format_factor"].eq(1).all()
@@ -158,8 +158,9 @@ def test_places_want_what_their_factors_say(tables, seed):
     lines = tables("int_cart_lines", ["product_key", "location_key", "quantity_requested"])
     units = lines.groupby(["product_key", "location_key"])["quantity_requested"].sum()
     plan = plan.join(units, on=units.index.names).fillna({"quantity_requested": 0})
-    often = plan.groupby("product_key")["quantity_requested"].transform("min") >= 10
-    plan = plan[often & plan.groupby("product_key")["location_key"].transform("count").eq(3)]
+    fewest = plan.groupby("product_key")["quantity_requested"].agg(["min", "size"])
+    often = fewest.query("min >= 10 and size == @plan.location_key.nunique()").index
+    plan = plan[plan["product_key"].isin(often)]
     plan = plan.assign(
         wanted=np.log(plan["quantity_requested"]),
         planted=plan["found"] + np.log(plan["local_factor"]),
@@ -174,3 +175,31 @@ def test_places_want_what_their_factors_say(tables, seed):
     error = (((found - slope * expected) ** 2).mean() * 1.5 / (expected @ expected)) ** 0.5
     assert slope == pytest.approx(1, abs=3 * error)
     assert error < 0.15
+
+
+def test_tastes_of_regions_have_their_spread(tables, seed):
+    """The stores of a region share them; brands and categories add up to the planted deviation."""
+    shape = seed("place_shape").set_index("parameter")["parameter_value"]
+    tastes = tables("int_place_tastes", None)
+    places = tables("gold_location_dim", ["location_key", "region", "store_format"])
+    tastes = tastes.merge(places)
+    assert tastes.loc[tastes["store_format"].isna(), "region_factor"].eq(1).all()
+    stores = tastes.dropna(subset=["store_format"])
+    assert stores.groupby(["product_key", "region"])["region_factor"].nunique().eq(1).all()
+    drawn = np.log(stores.drop_duplicates(["product_key", "region"])["region_factor"])
+    spread = (shape["category_taste_spread"] ** 2 + shape["brand_taste_spread"] ** 2) ** 0.5
+    assert drawn.std() == pytest.approx(spread, rel=0.25)
+
+
+def test_sales_by_square_foot_are_those_of_a_productive_store(tables):
+    """Demand of stores by square foot, against each other, is the planted factor within 20%."""
+    places = tables("gold_location_dim", ["location_key", "selling_sqft"])
+    places = places.merge(
+        tables("int_location_demand", ["location_key", "productivity_factor", "store_format"])
+    ).dropna()
+    lines = tables("int_cart_lines", ["location_key", "quantity_requested"])
+    units = lines.groupby("location_key")["quantity_requested"].sum()
+    found = places["location_key"].map(units) / places["selling_sqft"]
+    planted = places["productivity_factor"].to_numpy()
+    assert (found / found.mean()).to_numpy() == pytest.approx(planted / planted.mean(), rel=0.2)
+    assert planted.std() > 0.05
