@@ -883,6 +883,12 @@ def seeds_of_groups(demand, store, digital):
             store | {"lag_days": 1, "weight": 1},
             digital | {"lag_days": 1, "weight": 1},
         ],
+    } | seeds_of_places(demand)
+
+
+def seeds_of_places(demand):
+    """Rows of the seeds of opening hours and gifts, and of int_holiday_calendar, in no order."""
+    return {
         "opening_hours": [
             {
                 "store_format": of,
