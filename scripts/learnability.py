@@ -124,20 +124,20 @@ def lines(found: dict[str, dict[str, Any]]) -> list[str]:
     for part, figures in found.items():
         shown += ["", part]
         for name, value in figures.items():
-            rows = value.items() if isinstance(value, dict) else [("", value)]
-            for key, figure in rows:
-                if isinstance(figure, dict):
-                    text = "  ".join(f"{k} {_text(v)}" for k, v in figure.items())
-                else:
-                    text = _text(figure)
-                shown.append(f"  {name:<28} {key:<22} {text}")
+            if not isinstance(value, dict):
+                shown.append(f"  {name:<51} {_text(value)}")
+                continue
+            for key, figure in value.items():
+                several = figure if isinstance(figure, dict) else {"wape": figure}
+                texts = "  ".join(f"{each} {_text(one)}" for each, one in several.items())
+                shown.append(f"  {name:<17} {key:<15} {texts}")
     return shown
 
 
 def _text(figure: Any) -> str:
     if isinstance(figure, list):
         return " ".join(_text(each) for each in figure)
-    return f"{figure:.3f}" if isinstance(figure, float) else str(figure)
+    return f"{figure:.3f}" if isinstance(figure, float) else f"{figure:,}"
 
 
 def world_of(schema: Path) -> dict[str, Any] | None:

@@ -47,7 +47,7 @@ def repeat_purchases(schema: Path) -> dict[str, float]:
     begun, ended = days[first], days[first + counts - 1]
     fitted = bg_nbd(counts - 1, (ended - begun) / DAYS_A_WEEK, (last_day - begun) / DAYS_A_WEEK)
     return {
-        "customers": float(len(counts)),
+        "customers": len(counts),
         "repeat_share": float((counts > 1).mean()),
         "days_with_a_purchase": float(counts.mean()),
         **fitted,

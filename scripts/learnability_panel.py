@@ -1,5 +1,6 @@
 """Tables of the local target as arrays by product, location and day: see learnability.py."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+# Else threads of scikit-learn spin while they wait: minutes more where cores are busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 Array = Any
 # Products, locations and days together: more products than this holds are sampled by a hash.

@@ -100,7 +100,7 @@ forecasts as (
     select
         'last_week' as forecast,
         units,
-        units_7_days_before * 7.0D / greatest(least(days_before, 7), 1) as forecast_units
+        cast(units_7_days_before as double) as forecast_units
     from positions
 
     union all

@@ -1,6 +1,6 @@
--- How much more is sold at a lower price? Regressions of the logarithm of units on that of the price
--- by product and week, with more and more effects, beside what promotions tell whose products were
--- drawn by chance: the rise of these products from the two weeks before, over that of the others.
+-- How much more is sold at a lower price? Regressions of the logarithm of units on that of the
+-- price by product and week, with more and more effects, beside what promotions tell whose products
+-- were drawn by chance: the rise of these from the two weeks before, over that of the others.
 with
 
 sales as (
@@ -135,8 +135,8 @@ experiments as (
     from period
     inner join promotions
         on
-            date_sub(promotions.start_date, 14) >= period.first_date
-            and promotions.start_date <= period.last_date
+            period.first_date <= date_sub(promotions.start_date, 14)
+            and period.last_date >= promotions.start_date
     where promotions.channel_type is null
 
 ),

@@ -15,6 +15,7 @@ from learnability_customers import repeat_purchases
 from learnability_forecast import SIMPLE, History, Table, forecast_errors, past_weeks, positions
 from learnability_metrics import auc, bg_nbd, tsb, wape
 from learnability_panel import MissingTableError, Panel, days_of, load
+from learnability_stockouts import stockout_auc
 from support import ROOT, SCHEMA
 
 RANDOM = 7
@@ -160,6 +161,38 @@ def test_tree_learns_what_a_flat_mean_cannot():
     assert len(ahead["tree"]["by_week"]) == 4
     assert set(found["validation"]) == {"absolute_error", "poisson"}
     assert told
+
+
+def test_planning_columns_are_kept_from_the_fair_model(tmp_path):
+    random = np.random.default_rng(RANDOM)
+    panel = made_panel(random.poisson(1, (150, 6, 84)))
+    # In the middle of each week what was there before it is sold, or more.
+    evening = random.integers(1, 14, (150, 6, 12))
+    panel.available = np.repeat(evening, 7, axis=2).astype(np.int16)
+    sold = panel.units.reshape(150, 6, 12, 7).sum(3)
+    runs_out = sold[:, :, 1:] >= evening[:, :, :-1]
+    panel.available[:, :, 10::7][runs_out] = 0
+    rows = [
+        {
+            "product_key": product + 1,
+            "location_key": place + 1,
+            "date_key": int(panel.calendar["date_key"][day]),
+            "days_of_supply": 5,
+            "stock_cover_days": 5,
+            # As if the planner knew what will happen.
+            "reorder_point": int((panel.available[product, place, day + 1 : day + 8] == 0).any()),
+            "reorder_quantity": 1,
+            "is_overstock": False,
+        }
+        for day in range(6, 84, 7)
+        for product, place in np.ndindex(150, 6)
+    ]
+    write_deltalake(str(tmp_path / "gold_inventory_fact"), pa.Table.from_pylist(rows))
+    found = stockout_auc(panel, tmp_path, lambda text: None)
+    assert 0.1 < found["share"] < 0.9
+    assert 0.6 < found["fair"] < 0.99
+    assert found["cover"] > 0.6
+    assert found["all"] == pytest.approx(1)
 
 
 def test_nothing_after_the_origin_changes_a_forecast():
