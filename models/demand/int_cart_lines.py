@@ -1249,6 +1249,7 @@ def stream_of_plan(plan, places, products, promotion_days, levels):
     return rows.withColumn("stream_position", F.row_number().over(group))
 
 
+# Longer than a screen: dbt finds what a model reads in the text of this function alone.
 def model(dbt, session):
     """One row per cart line (OUTPUT_SCHEMA and cart_id)."""
     from pyspark.sql import functions as F

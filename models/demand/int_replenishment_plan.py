@@ -1117,7 +1117,6 @@ def stream_of(demand, products, planned):
         "launch_day": "datediff(launch_date, date '1970-01-01')",
         "end_of_life_day": f"coalesce(datediff(end_of_life_date, date '1970-01-01'), {NEVER})",
     }
-    days = [F.expr(sql).alias(name) for name, sql in days.items()]
     rows = demand.select(
         *key,
         "mean_daily_demand",
@@ -1126,7 +1125,8 @@ def stream_of(demand, products, planned):
         "past_daily_demand",
         "past_days",
     )
-    rows = rows.join(products.select("product_key", *days), "product_key")
+    columns = [F.expr(sql).alias(name) for name, sql in days.items()]
+    rows = rows.join(products.select("product_key", *columns), "product_key")
     if planned is not None:
         planned = planned.filter("is_failing or calibration is not null")
         rows = rows.join(planned.select(*key, *CARRIED), key, "left")

@@ -1,12 +1,9 @@
 """Levels of demand, which move over months: what planners can find in past sales."""
 
-import inspect
-
 import numpy as np
 import pytest
 
 REGIONS = ["Midwest", "West"]
-SHARED = ("innovation_weights", "monday_levels", "week_of", "levels_between", "on_days")
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +23,6 @@ def mondays_of(levels, month_key, components, size=200):
     """The Monday levels of the months' first region, (W, P)."""
     table = next(levels.levels_of_month(month_key, np.arange(1, size + 1), REGIONS, components, 42))
     return np.array(table["monday_levels"].to_pylist()).T
-
-
-def test_models_have_the_same_levels(levels, load_model):
-    """A Python model is one file, so the functions stand in all that need them."""
-    for name in ("int_cart_lines", "int_replenishment_plan"):
-        other = load_model(f"models/demand/{name}.py")
-        for function in (*SHARED, "block_generators"):
-            here, there = (inspect.getsource(getattr(each, function)) for each in (levels, other))
-            assert here == there, (name, function)
 
 
 def test_a_level_is_the_sum_of_its_innovations(levels):

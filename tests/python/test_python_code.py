@@ -14,10 +14,15 @@ REASON = "# Longer than a screen: "
 TWINS = {
     "block_generators",
     "date_keys",
+    "innovation_weights",
+    "levels_between",
+    "monday_levels",
     "month_days",
+    "on_days",
     "poisson_quantile",
     "spark_ddl",
     "split_stream",
+    "week_of",
 }
 
 

@@ -109,6 +109,7 @@ def type_as_json(kind: DataType) -> dict[str, Any]:
 class Workspace:
     """One catalog; its tables lie in a warehouse folder of the embedded adapter."""
 
+    # Longer than a screen: the statements that are answered, one after the other.
     def __init__(self, warehouse: Warehouse, catalog: str) -> None:
         self.warehouse = warehouse
         self.catalog = catalog
