@@ -48,7 +48,9 @@ CATALOG = "retail"
 # The last days of the tiny preset, which the daily job appends; `make soak` asks for five of them.
 MORNINGS = int(os.environ.get("STOCKTRUE_MORNINGS", "2"))
 FIRST_DAYS = TINY_VARS["date_range_days"] - MORNINGS
-PYTHON_MODELS = {"int_replenishment_plan", "int_cart_lines", "int_allocation"}
+PYTHON_MODELS = {
+    *("int_demand_levels", "int_cart_lines", "int_replenishment_plan", "int_allocation")
+}
 COUNTED = """
 def model(dbt, session):
     return session.range(3)

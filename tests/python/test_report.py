@@ -170,7 +170,7 @@ def test_page_tells_what_was_built(page):
     text = re.sub(r"\s+", " ", " ".join(Outline(page.read_text()).text))
     assert "17 November 2025 to 3 January 2026 (48 days)" in text
     assert "make build PRESET=tiny" in text
-    assert "Inventory rows 12,607" in text
+    assert "Inventory rows 13,431" in text
     assert "Complete to 3 January 2026, the day up to which it was built" in text
     assert re.search(r"(\d+) of \1 published validations passed", text)
 
@@ -241,7 +241,7 @@ def test_examples_show_a_stockout_and_all_days(answers):
     for row in answers["inventory"]:
         examples.setdefault(row["example"], []).append(row)
     assert set(examples) == {"store", "stockout", "online"}
-    assert {len(days) for days in examples.values()} == {45}
+    assert {len(days) for days in examples.values()} == {48}
     assert any(day["is_stockout"] for day in examples["stockout"])
     assert all(
         day["is_stockout"] == (day["quantity_available"] == 0) for day in answers["inventory"]
