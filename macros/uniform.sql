@@ -24,10 +24,20 @@
     the last bits of exp().
 #}
 {% macro drawn_factor(stream, keys, spread) %}
-    {%- set draws = [] -%}
-    {%- for n in range(3) %}{% do draws.append(uniform(stream ~ "_" ~ n, keys)) %}{% endfor -%}
     round(
-        exp({{ spread }} * (2 * ({{ draws | join(" + ") }}) - 3) - {{ spread }} * {{ spread }} / 2),
+        exp(
+            {{ spread }}
+            * (
+                2
+                * (
+                    {{ uniform(stream ~ "_0", keys) }}
+                    + {{ uniform(stream ~ "_1", keys) }}
+                    + {{ uniform(stream ~ "_2", keys) }}
+                )
+                - 3
+            )
+            - {{ spread }} * {{ spread }} / 2
+        ),
         4
     )
 {%- endmacro %}

@@ -19,7 +19,8 @@
     'gold_stockout_events',
 ] -%}
 
--- The row says that all of these are complete, so it comes after them and their tests.
+-- The row says that all of these are complete, so it comes after them and their tests. Few columns
+-- of a merged table are not null: docs/engine_notes.md#merges
 {%- for name in appended %}
 -- depends_on: {{ ref(name) }}
 {%- endfor %}

@@ -18,6 +18,7 @@ from lineage.tables import MOST_BOXES
 PACKAGE = "stocktrue"
 # Columns that share their name with others and mean something else.
 HOMONYMS = {
+    ("format_demand", "demand_factor"),
     ("gold_cart_fact", "units_requested"),
     ("gold_cart_fact", "units_sold"),
     ("gold_channel_performance_agg", "visitor_count"),
@@ -35,6 +36,7 @@ HOMONYMS = {
     ("int_stock_events", "event_type"),
     ("int_traffic_plan", "demand_index"),
     ("int_visitors", "visitor_count"),
+    ("life_cycle_demand", "demand_factor"),
     ("return_rates", "return_rate_index"),
 }
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)

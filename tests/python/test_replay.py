@@ -17,7 +17,7 @@ from support import ROOT, SCHEMA, World, content, read_delta
 from test_contracts import PUBLISHED
 
 FIRST, MIDDLE, LAST = date(2025, 12, 12), date(2025, 12, 13), date(2025, 12, 15)
-END = date(2025, 12, 31)
+END = date(2026, 1, 3)
 
 
 def key(day: date) -> int:

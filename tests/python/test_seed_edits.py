@@ -224,10 +224,12 @@ TEXT_EDITS = {
     "casing": CASING,
     "unreadable": UNREADABLE,
 }
-# Seeds that may be empty: a year without holidays, promotions or markdowns of some kind.
+# Seeds that may be empty: a year without holidays, promotions, gifts or markdowns of some kind;
+# places that want the same.
 MAY_BE_EMPTY = {
     *("holidays", "promotions"),
-    *("end_of_life_markdowns", "season_markdowns", "slow_seller_markdowns"),
+    *("end_of_life_markdowns", "season_markdowns", "slow_seller_markdowns", "gift_seasons"),
+    *("temperature_response", "format_demand"),
 }
 
 

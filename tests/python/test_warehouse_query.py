@@ -28,7 +28,7 @@ def test_tables_and_analyses_are_asked(tiny_world):
         )
         assert row == {
             "days": tiny_world.table("gold_date_dim").num_rows,
-            "last_day": datetime.date(2026, 12, 31),
+            "last_day": datetime.date(2027, 1, 3),
             "any": True,
         }
         with pytest.raises(WarehouseError, match="no_such_table"):
