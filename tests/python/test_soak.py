@@ -46,8 +46,9 @@ for name in ("t1", "t2", "t3"):
     time.sleep(0.2)
     if FAULT == "torn":
         continue
-    (folder / "new").write_text(seed + "!" * (FAULT == "odd" and (folder / name).exists()))
-    os.replace(folder / "new", folder / name)
+    new = folder / f"new of {os.getpid()}"
+    new.write_text(seed + "!" * (FAULT == "odd" and (folder / name).exists()))
+    os.replace(new, folder / name)
 """
 
 
