@@ -467,6 +467,21 @@ def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
     assert low[:2, 0].tolist() == pytest.approx([0, 1 / 4])
 
 
+def test_a_position_plays_no_part_from_its_liquidation_on(replenishment, warehouse):
+    """Two positions, one of them empty, which is liquidated on the third day."""
+    level, demand = np.array([[9, 0]]), np.array([[3e-6, 1e-6]])  # none is sold
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
+    for _ in range(replenishment.MOST_FAILURES + 1):
+        shelves.review(level[0])
+    until = np.array([replenishment.NEVER, FIRST_DAY + 2])
+    launches = replenishment.Launches(day=np.zeros(2, int), units=level[0], until=until)
+    _, empty, low = replenishment.play_months(
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
+    )
+    assert empty[:4, 0].tolist() == [1 / 2, 1 / 2, 0, 0]
+    assert low[:4, 0].tolist() == pytest.approx([1 / 4, 1 / 4, 0, 0])
+
+
 @pytest.mark.parametrize(("days_since_review", "is_due"), [(5, True), (8, False)])
 def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review, is_due):
     """An order that was placed before the first day and is due after it comes or fails."""
