@@ -1,5 +1,12 @@
 {#- Each family is measured by a model of its own: int_validation_<family>, in validations. -#}
-{%- set families = ['stock', 'abandonment', 'returns', 'forecast', 'reconciliation'] -%}
+{%- set families = [
+    'stock',
+    'calibration',
+    'abandonment',
+    'returns',
+    'forecast',
+    'reconciliation',
+] -%}
 
 with
 
