@@ -127,7 +127,7 @@ SALES_COLUMNS = [
 STOCK_COLUMNS = [
     *("product_key", "location_key", "date_key", "quantity_available", "quantity_in_transit"),
 ]
-PROMOTION_COLUMNS = ["product_key", "channel_group", "date_key", "discount_cents"]
+PROMOTION_COLUMNS = ["product_key", "price_zone", "date_key", "discount_cents"]
 
 
 def _ordered(rows: dict[str, Array], key: str) -> dict[str, Array]:
@@ -241,8 +241,10 @@ def _fill_promotions(panel: Panel, schema: Path) -> None:
         part = _arrays(table)
         product = _places(panel.products["product_key"], part["product_key"])
         day = _places(panel.calendar["date_key"], part["date_key"])
-        has = (product >= 0) & (day >= 0)
-        kind = (part["channel_group"] == "digital").astype(np.int64)
+        # Standard stores stand for all of them.
+        is_digital = part["price_zone"] == "digital"
+        has = (product >= 0) & (day >= 0) & (is_digital | (part["price_zone"] == "standard"))
+        kind = is_digital.astype(np.int64)
         share = part["discount_cents"][has] / 100 / panel.products["base_price"][product[has]]
         panel.discount[product[has], kind[has], day[has]] = share
 

@@ -4,7 +4,7 @@ Every draw is a uniform from a Philox stream that is keyed by (seed, stream, loc
 mapped through an inverse CDF, so the rows of a location and month depend on nothing else: not on
 the engine, the number of partitions, what they are computed with, or how many days are simulated.
 
-Locations that serve the same channels are computed together, a month at a time. In shapes, G is the
+Locations of one price zone are computed together, a month at a time. In shapes, G is the
 number of locations, D of simulated days, P of products, C of carts and L of cart lines. A block is
 a day at a location; the B = G x D blocks are sorted by location, then day.
 """
@@ -67,7 +67,7 @@ STORE_FORMATS = ("flagship", "standard", "outlet")
 DAY_KINDS = ("ordinary", "sunday", "eve", "black_friday")
 CLOSED = "closed"
 
-PRODUCT_COLUMNS = ("product_key", "base_price", "return_rate_index", "launch_day", "last_day")
+PRODUCT_COLUMNS = ("product_key", "list_price_cents", "return_rate_index", "launch_day", "last_day")
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -195,7 +195,7 @@ class Assortment:
 
 @dataclass(frozen=True)
 class Month:
-    """A month of the locations (G,) of a channel group, with the same products (P,) in each.
+    """A month of the locations (G,) of a price zone, with the same products (P,) in each.
 
     Days (D,) are the simulated ones that are asked for, as yyyymmdd and since 1970-01-01, and
     first_day is the first simulated one of the month; products are sorted by category.
@@ -631,7 +631,7 @@ def month_of(tables, average_daily_units, group, assortment, shape, from_date_ke
         category=category,
         category_start=np.searchsorted(category, np.arange(category[-1] + 2)),
         price_tier=price_tier[order].astype(np.int8),  # few bits sort fastest
-        unit_price=np.rint(product["base_price"] * 100) / 100,
+        unit_price=product["list_price_cents"] / 100,
         return_rate_index=product["return_rate_index"],
         promotion_key=promotion_key,
         discount_cents=discount_cents,
@@ -813,7 +813,7 @@ def return_lags(days, group, sold, draw):
 
 
 def generate(tables, average_daily_units, group, customers, assortment, shape, from_date_key=0):
-    """Cart lines of one month of the locations of a channel group, of the days from one on.
+    """Cart lines of one month of the locations of a price zone, of the days from one on.
 
     tables: one Arrow table per location (G,), one row per product (int_demand_plan joined with the
     product), with the same products in each; average_daily_units: (G,). Returns a table of
@@ -1092,7 +1092,7 @@ def split_groups(batches):
 def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
     """Lists of successive tables of split_groups whose locations are computed together.
 
-    They have the month, channel group and products in common, and up to `most` products and units
+    They have the month, price zone and products in common, and up to `most` products and units
     wanted on so many days. daily_units: dict of location_key -> units wanted on an average day.
     """
     batch: list = []
@@ -1104,7 +1104,7 @@ def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
             size + own_size <= most
             and all(
                 table[name].equals(batch[0][name])
-                for name in ("month_key", "channel_group", "product_key")
+                for name in ("month_key", "price_zone", "product_key")
             )
         ):
             yield batch
@@ -1207,10 +1207,10 @@ def first_new_day(world, is_incremental):
     return world.first_date
 
 
-def stream_of_plan(plan, places, products, promotion_days, levels):
+def stream_of_plan(plan, places, products, prices, promotion_days, levels):
     """Rows of int_demand_plan with what is needed of their products, in the order of tasks.
 
-    places: channel_group and region of each location.
+    places: channel_group, price_zone and region of each location; prices: int_zone_prices.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -1221,7 +1221,6 @@ def stream_of_plan(plan, places, products, promotion_days, levels):
         "product_key",
         "category_level_2",
         "price_tier",
-        "base_price",
         "return_rate_index",
         F.datediff("launch_date", epoch).alias("launch_day"),
         F.datediff(end_of_life, epoch).alias("last_day"),
@@ -1230,7 +1229,7 @@ def stream_of_plan(plan, places, products, promotion_days, levels):
     promotion_days = (
         promotion_days.withColumn("month_key", F.expr("cast(date_key div 100 as int)"))
         .withColumn("day_of_month", F.expr("cast(date_key % 100 as int)"))
-        .groupBy("product_key", "channel_group", "month_key")
+        .groupBy("product_key", "price_zone", "month_key")
         .agg(F.collect_list(entry).alias("promotion_days"))
     )
     rows = (
@@ -1238,14 +1237,18 @@ def stream_of_plan(plan, places, products, promotion_days, levels):
         .join(places, "location_key")
         .join(products, "product_key")
         .join(
+            prices.select("product_key", "price_zone", "list_price_cents"),
+            ["product_key", "price_zone"],
+        )
+        .join(
             levels.select("region", "product_key", "month_key", "month_level", "monday_levels"),
             ["region", "product_key", "month_key"],
         )
         .drop("region")
-        .join(promotion_days, ["product_key", "channel_group", "month_key"], "left")
+        .join(promotion_days, ["product_key", "price_zone", "month_key"], "left")
     )
-    # What is computed together comes together: locations of a channel group and month.
-    group = Window.partitionBy("channel_group", "month_key", "location_key").orderBy("product_key")
+    # What is computed together comes together: locations of a price zone and month.
+    group = Window.partitionBy("price_zone", "month_key", "location_key").orderBy("product_key")
     return rows.withColumn("stream_position", F.row_number().over(group))
 
 
@@ -1311,11 +1314,12 @@ def model(dbt, session):
             yield from lines.to_batches()
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    places = location_demand.select("location_key", "channel_group").join(
+    places = location_demand.select("location_key", "channel_group", "price_zone").join(
         dbt.ref("gold_location_dim").select("location_key", "region"), "location_key"
     )
     levels = dbt.ref("int_demand_levels").filter(months)
-    stream = stream_of_plan(plan, places, products, promotion_days, levels)
+    prices = dbt.ref("int_zone_prices")
+    stream = stream_of_plan(plan, places, products, prices, promotion_days, levels)
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")

@@ -50,6 +50,12 @@ promotion_days as (
 
 ),
 
+zones as (
+
+    select * from {{ ref('price_zones') }}
+
+),
+
 season_profiles as (
 
     select * from {{ ref('season_profiles') }}
@@ -100,7 +106,7 @@ promotion_months as (
 
     select
         promotion_days.product_key,
-        promotion_days.channel_group,
+        promotion_days.price_zone,
         traffic.month_key,
         sum(
             {{ millionths('traffic.demand_index') }}
@@ -119,7 +125,7 @@ promotion_months as (
         on
             promotion_days.channel_group = traffic.channel_group
             and promotion_days.date_key = traffic.date_key
-    group by promotion_days.product_key, promotion_days.channel_group, traffic.month_key
+    group by promotion_days.product_key, promotion_days.price_zone, traffic.month_key
 
 ),
 
@@ -128,7 +134,7 @@ product_months as (
     select
         products.product_key,
         products.category_level_3,
-        months.channel_group,
+        zones.price_zone,
         months.month_key,
         months.month_start,
         months.days_in_month,
@@ -161,6 +167,7 @@ product_months as (
     from products
     cross join shape
     cross join months
+    inner join zones on months.channel_group = zones.channel_group
     inner join season_profiles
         on
             products.season_profile = season_profiles.season_profile
@@ -172,7 +179,7 @@ product_months as (
     left join promotion_months
         on
             products.product_key = promotion_months.product_key
-            and months.channel_group = promotion_months.channel_group
+            and zones.price_zone = promotion_months.price_zone
             and months.month_key = promotion_months.month_key
 
 ),
@@ -199,7 +206,7 @@ placed as (
     inner join product_months
         on
             tastes.product_key = product_months.product_key
-            and locations.channel_group = product_months.channel_group
+            and locations.price_zone = product_months.price_zone
     inner join demand_levels
         on
             locations.region = demand_levels.region

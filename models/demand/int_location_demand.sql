@@ -85,7 +85,8 @@ final as (
         )
         * shares.share_of_group as average_daily_units,
         shares.store_format,
-        shares.productivity_factor
+        shares.productivity_factor,
+        coalesce(shares.store_format, 'digital') as price_zone
     from shares
     cross join company
 

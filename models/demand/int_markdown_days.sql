@@ -6,6 +6,12 @@ products as (
 
 ),
 
+zone_prices as (
+
+    select * from {{ ref('int_zone_prices') }}
+
+),
+
 promotions as (
 
     select * from {{ ref('gold_promotion_dim') }}
@@ -155,12 +161,17 @@ final as (
         ranked.calendar_date,
         ranked.promotion_key,
         (
-            {{ cents('products.base_price') }} * cast(round(ranked.discount_value * 100) as bigint)
+            zone_prices.list_price_cents * cast(round(ranked.discount_value * 100) as bigint)
             + 5000
         )
-        div 10000 as discount_cents
+        div 10000 as discount_cents,
+        zone_prices.price_zone,
+        zone_prices.list_price_cents
     from ranked
-    inner join products on ranked.product_key = products.product_key
+    inner join zone_prices
+        on
+            ranked.product_key = zone_prices.product_key
+            and ranked.discount_value >= zone_prices.least_markdown_percent
     where ranked.markdown_rank = 1
 
 )

@@ -20,6 +20,12 @@ markdown_days as (
 
 ),
 
+zone_prices as (
+
+    select * from {{ ref('int_zone_prices') }}
+
+),
+
 traffic as (
 
     select * from {{ ref('int_traffic_plan') }}
@@ -39,15 +45,12 @@ dip_shape as (
 
 ),
 
-channel_groups as (
+period as (
 
     select
-        channel_group,
-        if(channel_group = 'digital', 'online', 'offline') as channel_type,
         min(calendar_date) as first_date,
         max(calendar_date) as last_date
     from traffic
-    group by channel_group
 
 ),
 
@@ -71,18 +74,16 @@ spans as (
         promotions.discount_type,
         cast(round(promotions.discount_value * 100) as bigint) as discount_hundredths,
         promotions.product_share,
-        channel_groups.channel_group,
+        promotions.channel_type,
         promotions.start_date,
         promotions.end_date
     from promotions
     cross join longest
-    inner join channel_groups
+    inner join period
         on
-            promotions.start_date <= channel_groups.last_date
+            promotions.start_date <= period.last_date
             and promotions.end_date
-            >= date_sub(channel_groups.first_date, longest.dip_days + longest.promotion_days)
-            and coalesce(promotions.channel_type, channel_groups.channel_type)
-            = channel_groups.channel_type
+            >= date_sub(period.first_date, longest.dip_days + longest.promotion_days)
 
 ),
 
@@ -90,7 +91,6 @@ span_dates as (
 
     select
         promotion_key,
-        channel_group,
         explode(sequence(start_date, end_date, interval 1 day)) as calendar_date
     from spans
 
@@ -100,16 +100,24 @@ participations as (
 
     select
         spans.promotion_key,
-        spans.channel_group,
+        zone_prices.price_zone,
         spans.discount_type,
-        spans.discount_hundredths,
+        spans.discount_hundredths * zone_prices.promotion_depth_percent div 100
+            as discount_hundredths,
         products.product_key,
-        {{ cents('products.base_price') }} as price_cents
+        zone_prices.list_price_cents as price_cents
     from spans
     inner join products
         on
             spans.category_level_1 is null
             or spans.category_level_1 = products.category_level_1
+    inner join zone_prices
+        on
+            products.product_key = zone_prices.product_key
+            and (
+                spans.channel_type is null
+                or (spans.channel_type = 'online') = (zone_prices.channel_group = 'digital')
+            )
     where
         {{
             uniform(
@@ -138,7 +146,7 @@ uplifts as (
 
     select
         discounts.product_key,
-        discounts.channel_group,
+        discounts.price_zone,
         discounts.promotion_key,
         discounts.discount_cents,
         {{ demand_uplift(
@@ -155,14 +163,11 @@ ranked as (
         uplifts.*,
         span_dates.calendar_date,
         row_number() over (
-            partition by uplifts.product_key, uplifts.channel_group, span_dates.calendar_date
+            partition by uplifts.product_key, uplifts.price_zone, span_dates.calendar_date
             order by uplifts.discount_cents desc, uplifts.promotion_key asc
         ) as discount_rank
     from uplifts
-    inner join span_dates
-        on
-            uplifts.promotion_key = span_dates.promotion_key
-            and uplifts.channel_group = span_dates.channel_group
+    inner join span_dates on uplifts.promotion_key = span_dates.promotion_key
 
 ),
 
@@ -171,7 +176,7 @@ promoted as (
 
     select
         ranked.product_key,
-        ranked.channel_group,
+        ranked.price_zone,
         ranked.calendar_date,
         ranked.promotion_key,
         ranked.discount_cents,
@@ -181,27 +186,9 @@ promoted as (
     left anti join markdown_days
         on
             ranked.product_key = markdown_days.product_key
+            and ranked.price_zone = markdown_days.price_zone
             and ranked.calendar_date = markdown_days.calendar_date
     where ranked.discount_rank = 1
-
-),
-
-marked_down as (
-
-    select
-        markdown_days.product_key,
-        channel_groups.channel_group,
-        markdown_days.calendar_date,
-        markdown_days.promotion_key,
-        markdown_days.discount_cents,
-        {{ demand_uplift(
-            'markdown_days.discount_cents', cents('products.base_price'), 'elasticities.elasticity'
-        ) }} as demand_uplift,
-        true as is_markdown
-    from markdown_days
-    inner join products on markdown_days.product_key = products.product_key
-    inner join elasticities on markdown_days.product_key = elasticities.product_key
-    cross join channel_groups
 
 ),
 
@@ -209,7 +196,20 @@ discounted as (
 
     select * from promoted
     union all
-    select * from marked_down
+    select
+        markdown_days.product_key,
+        markdown_days.price_zone,
+        markdown_days.calendar_date,
+        markdown_days.promotion_key,
+        markdown_days.discount_cents,
+        {{ demand_uplift(
+            'markdown_days.discount_cents',
+            'markdown_days.list_price_cents',
+            'elasticities.elasticity'
+        ) }} as demand_uplift,
+        true as is_markdown
+    from markdown_days
+    inner join elasticities on markdown_days.product_key = elasticities.product_key
 
 ),
 
@@ -217,16 +217,13 @@ bumps as (
 
     select
         promoted.product_key,
-        promoted.channel_group,
+        promoted.price_zone,
         spans.start_date,
         spans.end_date,
         sum(cast(round((promoted.demand_uplift - 1) * 10000) as bigint)) as extra_ten_thousandths
     from promoted
-    inner join spans
-        on
-            promoted.promotion_key = spans.promotion_key
-            and promoted.channel_group = spans.channel_group
-    group by promoted.product_key, promoted.channel_group, spans.start_date, spans.end_date
+    inner join spans on promoted.promotion_key = spans.promotion_key
+    group by promoted.product_key, promoted.price_zone, spans.start_date, spans.end_date
 
 ),
 
@@ -234,7 +231,7 @@ missing as (
 
     select
         bumps.product_key,
-        bumps.channel_group,
+        bumps.price_zone,
         date_add(bumps.end_date, dip_shape.days_after) as calendar_date,
         bumps.extra_ten_thousandths
         * cast(round(dip_shape.borrowed_share * 10000) as bigint) as missing_hundred_millionths,
@@ -251,7 +248,7 @@ dips as (
 
     select
         missing.product_key,
-        missing.channel_group,
+        missing.price_zone,
         missing.calendar_date,
         cast(0 as int) as promotion_key,
         cast(0 as bigint) as discount_cents,
@@ -265,9 +262,9 @@ dips as (
     left anti join discounted
         on
             missing.product_key = discounted.product_key
-            and missing.channel_group = discounted.channel_group
+            and missing.price_zone = discounted.price_zone
             and missing.calendar_date = discounted.calendar_date
-    group by missing.product_key, missing.channel_group, missing.calendar_date
+    group by missing.product_key, missing.price_zone, missing.calendar_date
 
 ),
 
@@ -283,17 +280,18 @@ final as (
 
     select
         rows_of_days.product_key,
-        rows_of_days.channel_group,
+        traffic.channel_group,
         traffic.date_key,
         rows_of_days.promotion_key,
         rows_of_days.discount_cents,
         rows_of_days.demand_uplift,
-        rows_of_days.is_markdown
+        rows_of_days.is_markdown,
+        rows_of_days.price_zone
     from rows_of_days
     inner join traffic
         on
-            rows_of_days.channel_group = traffic.channel_group
-            and rows_of_days.calendar_date = traffic.calendar_date
+            rows_of_days.calendar_date = traffic.calendar_date
+            and (rows_of_days.price_zone = 'digital') = (traffic.channel_group = 'digital')
 
 )
 

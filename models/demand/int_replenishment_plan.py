@@ -1157,8 +1157,10 @@ def model(dbt, session):
     seed = int(dbt.config.get("random_seed"))
     target_rate = float(dbt.config.get("target_stockout_rate"))
     products = dbt.ref("gold_product_dim")
+    # Nearly all stores are standard ones: their promotions are those of a store's days.
     promotion_days = dbt.ref("int_promotion_days").filter(
         months.replace("month_key", "date_key div 100")
+        + " and price_zone in ('digital', 'standard')"
     )
     traffic = dbt.ref("int_traffic_plan").filter(months)
     calendar = dbt.ref("int_supply_calendar")

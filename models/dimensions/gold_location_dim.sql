@@ -32,6 +32,12 @@ cities as (
 
 ),
 
+price_zones as (
+
+    select * from {{ ref('price_zones') }}
+
+),
+
 city_buckets as (
 
     {{ weighted_buckets('cities', ['city_key']) }}
@@ -115,6 +121,7 @@ described as (
         location_formats.location_type,
         location_formats.store_format,
         location_formats.selling_share_percent,
+        price_zones.list_price_percent,
         cities.city,
         cities.state_code,
         cities.state_name,
@@ -148,6 +155,8 @@ described as (
     from locations
     inner join location_formats
         on locations.location_format = location_formats.location_format
+    inner join price_zones
+        on coalesce(location_formats.store_format, 'digital') = price_zones.price_zone
     inner join cities
         on locations.city_key = cities.city_key
 
@@ -193,6 +202,7 @@ final as (
         timezone,
         state_code as state,
         sales_tax_rate as state_tax_rate,
+        list_price_percent,
         {{ audit_columns('store_master') }}
     from described
 

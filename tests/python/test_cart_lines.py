@@ -126,13 +126,14 @@ def make_table(location=11, **changes):
     columns = {
         "location_key": np.full(PRODUCTS, location),
         "channel_group": ["any"] * PRODUCTS,
+        "price_zone": ["any"] * PRODUCTS,
         "product_key": pa.array(number + 1, pa.int32()),
         "month_key": np.full(PRODUCTS, MONTH),
         "category_level_2": [CATEGORIES[n // 10] for n in number],
         "price_tier": [PRICE_TIERS[n % 2] for n in number],
         "demand_weight": 1_000_000 * (1 + number % 5),
         "planned_weight": 1_000_000 * (1 + number % 5),
-        "base_price": 19.99 + number,
+        "list_price_cents": 1999 + 100 * number,
         "return_rate_index": np.ones(PRODUCTS),
         "launch_day": np.zeros(PRODUCTS, int),
         "last_day": np.full(PRODUCTS, 10**6),
@@ -1083,11 +1084,11 @@ def test_a_row_out_of_order_within_a_batch_is_refused(demand):
             list(demand.split_groups(iter(wrong)))
 
 
-def test_locations_are_joined_by_month_channel_group_and_products(demand):
+def test_locations_are_joined_by_month_price_zone_and_products(demand):
     """Tables of 40 products and 310 units a month: two fit in 700, and a large one stays alone."""
     others = make_table(6, product_key=pa.array(np.arange(PRODUCTS) + 2, pa.int32()))
     december = make_table(5, month_key=np.full(PRODUCTS, 202512))
-    digital = make_table(4, channel_group=["digital"] * PRODUCTS)
+    digital = make_table(4, price_zone=["digital"] * PRODUCTS)
     tables = [*map(make_table, (1, 2, 3)), others, digital, december, make_table(7), make_table(8)]
     daily_units = dict.fromkeys(range(1, 9), 10.0) | {7: 10_000.0}
     batches = demand.joined(iter(tables), daily_units, most=700)

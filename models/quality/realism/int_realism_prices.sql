@@ -1,11 +1,5 @@
 with
 
-channels as (
-
-    select * from {{ ref('gold_channel_dim') }}
-
-),
-
 -- Who is marked down is no matter of chance: the price of a promotion is.
 promotions as (
 
@@ -44,7 +38,7 @@ promotion_sales as (
 
     select
         sales.date_key,
-        channels.is_digital,
+        location_demand.price_zone,
         sum(if(sales.promotion_key > 0, sales.quantity_sold, 0)) as promoted_units,
         sum(if(sales.promotion_key > 0, 0, sales.quantity_sold)) as other_units,
         sum(
@@ -62,11 +56,11 @@ promotion_sales as (
             as other_cents,
         sum(if(sales.promotion_key > 0, 0, {{ cents('sales.gross_margin_amount') }}))
             as other_margin_cents
-    from channels
-    inner join sales on channels.channel_key = sales.channel_key
+    from location_demand
+    inner join sales on location_demand.location_key = sales.location_key
     inner join promotions on sales.promotion_key = promotions.promotion_key
     where not sales.is_return and sales.cart_id not like '%R'
-    group by sales.date_key, channels.is_digital
+    group by sales.date_key, location_demand.price_zone
 
 ),
 
@@ -77,11 +71,11 @@ product_weights as (
     select
         demand_plan.product_key,
         demand_plan.month_key,
-        location_demand.channel_group,
+        location_demand.price_zone,
         sum(demand_plan.planned_weight) as planned_weight
     from location_demand
     inner join demand_plan on location_demand.location_key = demand_plan.location_key
-    group by demand_plan.product_key, demand_plan.month_key, location_demand.channel_group
+    group by demand_plan.product_key, demand_plan.month_key, location_demand.price_zone
 
 ),
 
@@ -89,10 +83,10 @@ month_weights as (
 
     select
         month_key,
-        channel_group,
+        price_zone,
         sum(planned_weight) as planned_weight
     from product_weights
-    group by month_key, channel_group
+    group by month_key, price_zone
 
 ),
 
@@ -100,7 +94,7 @@ promoted_weights as (
 
     select
         promotion_days.date_key,
-        promotion_days.channel_group,
+        promotion_days.price_zone,
         product_weights.month_key,
         sum(
             if(
@@ -123,10 +117,10 @@ promoted_weights as (
     inner join product_weights
         on
             promotion_days.product_key = product_weights.product_key
-            and promotion_days.channel_group = product_weights.channel_group
+            and promotion_days.price_zone = product_weights.price_zone
             and promotion_days.date_key div 100 = product_weights.month_key
     group by
-        promotion_days.date_key, promotion_days.channel_group, product_weights.month_key
+        promotion_days.date_key, promotion_days.price_zone, product_weights.month_key
 
 ),
 
@@ -144,11 +138,11 @@ expected_sales as (
     inner join month_weights
         on
             promoted_weights.month_key = month_weights.month_key
-            and promoted_weights.channel_group = month_weights.channel_group
+            and promoted_weights.price_zone = month_weights.price_zone
     inner join promotion_sales
         on
             promoted_weights.date_key = promotion_sales.date_key
-            and (promoted_weights.channel_group = 'digital') = promotion_sales.is_digital
+            and promoted_weights.price_zone = promotion_sales.price_zone
     where month_weights.planned_weight > promoted_weights.missing_weight
 
 ),
