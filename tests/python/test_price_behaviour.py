@@ -45,9 +45,7 @@ def days(busy):
     dates = sorted(lines["date_key"].unique())
     every = pd.MultiIndex.from_product([products.index, dates, zones.unique()], names=columns)
     days = units.reindex(every, fill_value=0).rename("units").reset_index()
-    days = days.join(
-        products[["season_profile", "launch_date", "end_of_life_date"]], "product_key"
-    )
+    days = days.join(products[["season_profile", "launch_date", "end_of_life_date"]], "product_key")
     prices = busy.table("int_zone_prices").to_pandas()
     days = days.merge(prices[["product_key", "price_zone", "list_price_cents"]])
     days["date"] = pd.to_datetime(days["date_key"].astype(str))
