@@ -107,9 +107,16 @@ demand as (
 
 shrinkage as (
 
-    select sum(movements.quantity * {{ cents('products.base_price') }}) as price_cents
+    select
+        sum(
+            movements.quantity
+            * {{ cents('products.base_price') }}
+            * locations.list_price_percent
+        )
+        div 100 as price_cents
     from movements
     inner join products on movements.product_key = products.product_key
+    inner join locations on movements.location_key = locations.location_key
     where movements.movement_reason = 'shrinkage'
 
 ),
