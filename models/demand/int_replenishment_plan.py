@@ -23,7 +23,7 @@ cover demand up to the end of life; what is left some days after it is liquidate
 is not ranged any more.
 
 P is the number of products of a location, S of positions of its calibration sample, M of months, R
-of rows (see ShelvesByFailures).
+of rows (see ShelvesByFailures), K of failed orders in a row that are told apart.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ PAST_SALES, PLANNER_ERROR = 11, 12
 # Of the shocks of products and of products at a location, by what they are drawn for.
 SHOCKS = {CALIBRATION: (7, 13), BURN_IN: (14, 15)}
 
-MOST_FAILURES = 12  # failed orders in a row that are told apart
+LONGEST_OUTAGE_DAYS = 126  # failed orders in a row are told apart up to so many days of them
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
 MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months after it
 FIRST_MONTHS = MONTHS_TO_EMPTY + 1  # so many months have the same outages
@@ -47,7 +47,7 @@ DAYS_BEFORE_LAUNCH = 13  # a launch delivery comes so many days before the launc
 PAST_MONTHS = 3  # past sales are drawn in so many parts, one for each month before
 SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
 NEVER = 2_932_896  # 9999-12-31, for products without an end of life
-HIGHEST_START = 0.4  # an outage begins at a review with at most this probability
+HIGHEST_START = 0.4  # an outage begins within two weeks with at most this probability
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -91,12 +91,18 @@ class Schedule:
     def outage_chances(self, strength):
         """Probabilities that an outage begins at a review, and that it lasts into the next one.
 
-        Outages have exponential lengths. strength: of 0 to 1; from HIGHEST_START on outages do not
-        begin more often but last longer.
+        Outages have exponential lengths. strength: of 0 to 1; from the highest chance to begin on
+        outages do not begin more often but last longer.
         """
         stay = np.exp(-self.review_period_days / self.outage_mean_days)
-        beyond = max(strength - HIGHEST_START, 0) / (1 - HIGHEST_START)
-        return min(strength, HIGHEST_START), 1 - (1 - stay) * (1 - beyond)
+        highest = 1 - (1 - HIGHEST_START) ** (self.review_period_days / 14)
+        beyond = max(strength - highest, 0) / (1 - highest)
+        return min(strength, highest), 1 - (1 - stay) * (1 - beyond)
+
+    @property
+    def most_failures(self):
+        """Failed orders in a row that are told apart."""
+        return -(-LONGEST_OUTAGE_DAYS // self.review_period_days)
 
 
 @dataclass(frozen=True)
@@ -249,7 +255,7 @@ class Calibration:
     """Outages of a month, and a sample of a location played MONTHS_TO_EMPTY months further.
 
     chances: see Schedule. The rest is of the last month played: share_bought, see leaving_units;
-    empty_days: (MOST_FAILURES + 1,) days on which a position has nothing available, by failed
+    empty_days: (K + 1,) days on which a position has nothing available, by failed
     orders in a row; shelves: packed at its end, and so is the trial of shares_bought, if any.
     """
 
@@ -266,7 +272,7 @@ class Calibration:
     def unpack(cls, numbers, shelves):
         """The Calibration that packed gave."""
         start, stay, share_bought, *empty_days = numbers
-        shelves = list(shelves.reshape(-1, ShelvesByFailures.NUMBERS * SAMPLE_SIZE))
+        shelves = list(shelves.reshape(-1, (1 + 3 * (len(empty_days) + 1)) * SAMPLE_SIZE))
         return cls((start, stay), share_bought, np.array(empty_days), shelves)
 
 
@@ -397,20 +403,20 @@ def shares_until(end_of_life_day, months):
     return np.clip((end_of_life_day + 1 - first) / (stop - first), 0, 1)
 
 
-def failure_shares(start, stay):
-    """(MOST_FAILURES + 1,) long-run shares of reviews after 0, 1, 2, ... failed orders in a row.
+def failure_shares(start, stay, most):
+    """(most + 1,) long-run shares of reviews after 0, 1, 2, ... failed orders in a row.
 
     The stationary state of the Markov chain of outages; the last share is that of all longer ones.
     """
     failing = start / (1 - stay + start)
-    shares = np.append(1 - failing, (1 - failing) * start * stay ** np.arange(MOST_FAILURES))
+    shares = np.append(1 - failing, (1 - failing) * start * stay ** np.arange(most))
     shares[-1] = 1 - shares[:-1].sum()
     return shares
 
 
 def after_review(shares, start, stay):
-    """Shares by failed orders in a row, (..., MOST_FAILURES + 1), after one more review."""
-    failed = shares * np.where(np.arange(MOST_FAILURES + 1) == 0, start, stay)
+    """Shares by failed orders in a row, (..., K + 1), after one more review."""
+    failed = shares * np.where(np.arange(shares.shape[-1]) == 0, start, stay)
     after = np.empty_like(shares)
     after[..., 0] = (shares - failed).sum(axis=-1)
     after[..., 1:] = failed[..., :-1]
@@ -437,11 +443,9 @@ class ShelvesByFailures:
     placed then is the last one that comes. Until the order arrives that row is not on the shelf.
     """
 
-    NUMBERS = 1 + 3 * (MOST_FAILURES + 2)  # of a position, packed
-
-    def __init__(self, selling, level):
-        """level: (P,) units to begin with."""
-        self.selling = selling
+    def __init__(self, selling, most_failures, level):
+        """level: (P,) units to begin with. K, below, is most_failures."""
+        self.selling, self.most_failures = selling, most_failures
         # Stock and two waits one after the other: few units come back at once, most after about
         # return_days. Units are whole, but NumPy is several times as fast on floats.
         self.state: np.ndarray = np.zeros((3, 1, len(level)))
@@ -453,9 +457,9 @@ class ShelvesByFailures:
         return self.state[0]
 
     def on_shelf(self, newest_has_arrived):
-        """(MOST_FAILURES + 1, P) units on the shelf after 0, 1, 2, ... failed orders."""
+        """(K + 1, P) units on the shelf after 0, 1, 2, ... failed orders."""
         first = 0 if newest_has_arrived else 1
-        return self.stock[first : first + MOST_FAILURES + 1]
+        return self.stock[first : first + self.most_failures + 1]
 
     def sell(self, wanted, wanted_if_low, adjusted, return_draws, days=1):
         """Returns, then sales, then adjustments, of some days.
@@ -477,7 +481,7 @@ class ShelvesByFailures:
 
     def review(self, level):
         """Order up to the level, (P,): a row in front, whose order is not on the shelf yet."""
-        kept = self.state[:, : MOST_FAILURES + 1]
+        kept = self.state[:, : self.most_failures + 1]
         self.state = np.concatenate([kept[:, :1], kept], axis=1)
         self.stock[0] = np.maximum(level, self.stock[1])
         self.is_ordered = level > 0
@@ -497,7 +501,7 @@ class ShelvesByFailures:
         self.state[1:] = 0
 
     def packed(self):
-        """(P * NUMBERS,) integers: the shelves after some reviews, waits in whole thousandths.
+        """(P * (1 + 3 * (K + 2)),) integers: the shelves after some reviews, waits in whole thousandths.
 
         Those of a position stand together: many are equal, so that files stay small.
         """
@@ -506,10 +510,10 @@ class ShelvesByFailures:
         return np.rint(numbers).astype(np.int32).T.ravel()
 
     @classmethod
-    def unpack(cls, selling, numbers):
+    def unpack(cls, selling, most_failures, numbers):
         """Shelves from what packed gave."""
-        is_ordered, *state = numbers.reshape(-1, cls.NUMBERS).T
-        shelves = cls(selling, is_ordered)
+        is_ordered, *state = numbers.reshape(-1, 1 + 3 * (most_failures + 2)).T
+        shelves = cls(selling, most_failures, is_ordered)
         shelves.state = np.reshape(state, (3, -1, len(is_ordered))).astype(float)
         shelves.state[1:] /= 1000
         return shelves
@@ -542,9 +546,9 @@ def burn_in(location, stream, share_bought, demand, level):
     demand, level: (P,) units a day that leave, and the level, as if they and share_bought (see
     leaving_units) had always held.
     """
-    period = location.schedule.review_period_days
+    schedule, period = location.schedule, location.schedule.review_period_days
     last_review = location.first_day - location.days_from_review(location.first_day)
-    reviews = range(last_review - (MOST_FAILURES + 1) * period, last_review + 1, period)
+    reviews = range(last_review - (schedule.most_failures + 1) * period, last_review + 1, period)
     weeks = [  # (first day, days) of the weeks after each review
         [(day, min(7, end - day)) for day in range(review + 1, end, 7)]
         for review in reviews
@@ -555,7 +559,7 @@ def burn_in(location, stream, share_bought, demand, level):
     means = demand * lengths[:, None] * location.shocks_of(stream, days, len(demand))
     leaving = leaving_units(location, share_bought, means, draws[:3])
     sales = zip(*leaving, draws[3], lengths, strict=True)
-    shelves = ShelvesByFailures(location.selling, level)
+    shelves = ShelvesByFailures(location.selling, schedule.most_failures, level)
     for of_review in weeks:
         before_review = shelves.stock
         shelves.review(level)
@@ -568,7 +572,7 @@ def burn_in(location, stream, share_bought, demand, level):
 def opening_stock(location, share_bought, demand, level, shares, start, stay):
     """Stock on the eve of the first day.
 
-    share_bought, demand, level: as burn_in takes them. shares: (MOST_FAILURES + 1,) of positions
+    share_bought, demand, level: as burn_in takes them. shares: (K + 1,) of positions
     by failed orders in a row up to the last one due before the first day; start, stay: chances of
     an order that is due later. Returns (available, in transit, supplier is failing), each (P,).
     """
@@ -577,7 +581,8 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
     last_review = location.first_day - since_review
     is_due_later = since_review <= location.schedule.lead_time_days
     ((draws,),) = location.uniforms(OUTAGE_AGE, [last_review], len(demand))
-    failures = np.minimum(np.searchsorted(np.cumsum(shares), draws, side="right"), MOST_FAILURES)
+    failures = np.searchsorted(np.cumsum(shares), draws, side="right")
+    failures = np.minimum(failures, len(shares) - 1)
     at = failures, np.arange(len(demand))
     failing = failures > 0
     in_transit: np.ndarray = np.zeros(len(demand))
@@ -613,7 +618,7 @@ def play_months(location, shelves, months, share_bought, demand, level, launches
 
     months: (M,) YYYYMM; share_bought: (M,), see leaving_units; demand, level: (M, P); launches:
     Launches of the P products. Plays on with the shelves. Returns the days (D,), and two arrays
-    (D, MOST_FAILURES + 1): the share of ranged positions with nothing available, and the share of
+    (D, K + 1): the share of ranged positions with nothing available, and the share of
     their demand that meets low stock.
     """
     schedule, selling = location.schedule, location.selling
@@ -648,17 +653,17 @@ def play_months(location, shelves, months, share_bought, demand, level, launches
 
 
 def rate_by_opening(location, days, empty, start, stay):
-    """(MOST_FAILURES + 1,) expected stockout rate of the days, by failed orders before them.
+    """(K + 1,) expected stockout rate of the days, by failed orders before them.
 
     The last order due before the first day came, or was the n-th to fail in a row. days: (D,);
-    empty: (D, MOST_FAILURES + 1).
+    empty: (D, K + 1).
     """
-    on_shelf = np.eye(MOST_FAILURES + 1)
+    on_shelf = np.eye(empty.shape[1])
     ordered = on_shelf
     lead_time, period = location.schedule.lead_time_days, location.schedule.review_period_days
     if location.days_from_review(location.first_day) <= lead_time:
         ordered = after_review(on_shelf, start, stay)
-    rates = np.zeros(MOST_FAILURES + 1)
+    rates = np.zeros(empty.shape[1])
     for day, empty_today in zip(days.tolist(), empty, strict=True):
         from_review = location.days_from_review(day)
         if from_review == lead_time:
@@ -677,8 +682,9 @@ def sample_of(location, count):
 
 
 def long_run_chances(target_rate, schedule, rates):
-    """Chances of outages that meet the target; rates: (MOST_FAILURES + 1,), by failed orders."""
-    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c) @ rates)
+    """Chances of outages that meet the target; rates: (K + 1,), by failed orders."""
+    most = len(rates) - 1
+    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c, most) @ rates)
     return schedule.outage_chances(strength)
 
 
@@ -697,7 +703,8 @@ def shares_bought(location, target_rate, trial, share, months, demand, level, la
         of_month = months[month], shares[-1:], demand[month], level[month]
         _, empty, low = play_months(location, trial, *of_month, launches)
         chances = long_run_chances(target_rate, location.schedule, empty.mean(axis=0))
-        shares.append(location.selling.share_bought(failure_shares(*chances) @ low.mean(axis=0)))
+        by_failures = failure_shares(*chances, location.schedule.most_failures)
+        shares.append(location.selling.share_bought(by_failures @ low.mean(axis=0)))
     return np.array(shares[1:])
 
 
@@ -706,7 +713,7 @@ def first_calibration(location, target_rate, sample):
 
     Outages of the first months are the same: had they always held, they would meet the target in
     all but the first. Those before the first day make all of them meet it on average.
-    sample: Positions. Returns the Calibration, (MOST_FAILURES + 1,) shares of positions by failed
+    sample: Positions. Returns the Calibration, (K + 1,) shares of positions by failed
     orders before the first day, and share_bought of the first month.
     """
     schedule, if_low = location.schedule, location.selling.share_bought_if_low
@@ -721,7 +728,8 @@ def first_calibration(location, target_rate, sample):
     is_emptied = days >= month_days(months[1])[0]
     chances = long_run_chances(target_rate, schedule, empty[is_emptied].mean(axis=0))
     rates = rate_by_opening(location, days, empty, *chances)
-    before = failure_shares(*long_run_chances(target_rate, schedule, rates))
+    before = long_run_chances(target_rate, schedule, rates)
+    before = failure_shares(*before, schedule.most_failures)
     empty_days = empty[days >= month_days(months[-1])[0]].sum(axis=0)
     return calibration_of(chances, shares, empty_days, shelves, trial), before, shares[0]
 
@@ -733,7 +741,10 @@ def next_calibration(location, target_rate, before, sample, n):
     empty shelves. The last of these is played.
     """
     schedule, selling = location.schedule, location.selling
-    unpacked = [ShelvesByFailures.unpack(selling, numbers) for numbers in before.shelves]
+    unpacked = [
+        ShelvesByFailures.unpack(selling, schedule.most_failures, numbers)
+        for numbers in before.shelves
+    ]
     shelves, trial = (*unpacked, None)[:2]
     emptied = sample.months[n + 1 : n + 1 + MONTHS_TO_EMPTY]
     month, to_play = emptied[-1:], sample.to_play(n + MONTHS_TO_EMPTY, n + 1 + MONTHS_TO_EMPTY)

@@ -84,6 +84,13 @@ def warehouse(store):
 
 
 @pytest.fixture(scope="module")
+def weekly_store(store):
+    """Reviews its stock every week."""
+    schedule = replace(store.schedule, review_period_days=7, lead_time_days=5)
+    return replace(store, schedule=schedule, days_since_review=3)
+
+
+@pytest.fixture(scope="module")
 def slow_warehouse(warehouse):
     """Units vanish or get damaged where few are sold."""
     return replace(warehouse, schedule=replace(warehouse.schedule, adjustment_rate=0.05))
@@ -151,7 +158,7 @@ def test_levels_cover_the_days_ahead(replenishment):
 
 @given(start=st.floats(0, 1), stay=st.floats(0, 0.99))
 def test_long_run_shares_do_not_change_at_a_review(replenishment, start, stay):
-    shares = replenishment.failure_shares(start, stay)
+    shares = replenishment.failure_shares(start, stay, 9)
     assert shares.sum() == pytest.approx(1)
     assert replenishment.after_review(shares, start, stay) == pytest.approx(shares, abs=1e-12)
 
@@ -173,6 +180,13 @@ def test_stronger_outages_begin_more_often_then_last_longer(store):
     assert schedule.outage_chances(0.25) == pytest.approx((0.25, stay))
     assert schedule.outage_chances(0.7) == pytest.approx((0.4, 1 - (1 - stay) / 2))
     assert schedule.outage_chances(1.0) == pytest.approx((0.4, 1.0))
+    # Of two reviews a week apart one begins an outage as often as one of two weeks.
+    weekly = replace(schedule, review_period_days=7)
+    start, stay = weekly.outage_chances(1.0)
+    assert (1 - start) ** 2 == pytest.approx(0.6)
+    assert weekly.outage_chances(0.1) == pytest.approx((0.1, math.exp(-7 / 45)))
+    # As many days of failures are told apart.
+    assert (schedule.most_failures, weekly.most_failures) == (9, 18)
 
 
 @pytest.mark.parametrize(("rate", "strength"), [(0.0, 0.999), (1.0, 0.0)])
@@ -206,7 +220,7 @@ def test_orders_fail_by_the_chances_of_their_month(replenishment, store):
 def test_stock_is_low_below_the_threshold(replenishment, warehouse):
     """At the threshold customers buy what they want, below it what they want when it is low."""
     location = replace(warehouse, selling=replace(warehouse.selling, return_rate=0.0))
-    shelves = replenishment.ShelvesByFailures(location.selling, np.array([4, 5, 6]))
+    shelves = replenishment.ShelvesByFailures(location.selling, 9, np.array([4, 5, 6]))
     wanted, if_low, nothing = np.array([3, 3, 3]), np.array([1, 1, 1]), np.zeros(3)
     shelves.sell(wanted, if_low, nothing, nothing)
     assert shelves.stock.tolist() == [[4 - 1, 5 - 3, 6 - 3]]
@@ -216,7 +230,7 @@ def test_returns_come_back_after_two_waits(replenishment, store):
     """Of 40 units sold 20 come back; each day half of those in a wait leave it."""
     selling = replace(store.selling, return_rate=0.5, return_days=4.0)
     sold, none, draws = np.array([40.0]), np.zeros(1), np.array([0.25])
-    shelves = replenishment.ShelvesByFailures(selling, np.array([100]))
+    shelves = replenishment.ShelvesByFailures(selling, 9, np.array([100]))
     stock = []
     for units in (sold, none, none, none, none):
         shelves.sell(units, units, none, draws)
@@ -227,7 +241,7 @@ def test_returns_come_back_after_two_waits(replenishment, store):
     shelves.sell(none, none, none, draws)
     assert shelves.stock.tolist() == [[74]]
     # Two days at once: three in four leave a wait.
-    shelves = replenishment.ShelvesByFailures(selling, np.array([100]))
+    shelves = replenishment.ShelvesByFailures(selling, 9, np.array([100]))
     for units in (sold, none, none):
         shelves.sell(units, units, none, draws, days=2)
     assert shelves.stock.tolist() == [[60 + 11]]
@@ -266,7 +280,7 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
     daily, level = np.array([1000.0, 2000.0]), np.array([10**6, 2 * 10**6])
     shelves, before = replenishment.burn_in(location, replenishment.BURN_IN, 1.0, daily, level)
     since = (days_since_review or 14) - 1
-    for failures in range(replenishment.MOST_FAILURES + 1):
+    for failures in range(10):
         now = level - daily * (since + 14 * failures)
         assert shelves.stock[failures] == pytest.approx(now, abs=30)
         assert before[failures] == pytest.approx(level - daily * 14 * (failures + 1), abs=30)
@@ -330,9 +344,9 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     replenishment, store, monkeypatch
 ):
     """In the two months after it; those of the first three months in the second and third."""
-    failures = np.arange(replenishment.MOST_FAILURES + 1)
-    shelves = replenishment.ShelvesByFailures(store.selling, np.array([9]))
-    for _ in range(replenishment.MOST_FAILURES + 1):
+    failures = np.arange(10)
+    shelves = replenishment.ShelvesByFailures(store.selling, 9, np.array([9]))
+    for _ in range(10):
         shelves.review(np.array([9]))
     before, played = [], []
 
@@ -381,7 +395,7 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
 
 def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, monkeypatch):
     """A month is played with the share of the one before."""
-    failures = np.arange(replenishment.MOST_FAILURES + 1)
+    failures = np.arange(10)
     played = []
 
     def play(location, shelves, months, share, demand, level, launches):
@@ -396,7 +410,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     )
     empty = 1 - np.exp(-failures / 10)
     chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
-    of_failures = replenishment.failure_shares(*chances)
+    of_failures = replenishment.failure_shares(*chances, 9)
     expected = [
         warehouse.selling.share_bought(
             of_failures @ (np.minimum(empty * n, 1) + np.minimum(2 * empty * n, 1)) / 3
@@ -436,8 +450,8 @@ def test_first_month_is_tried_with_the_middle_share(replenishment, warehouse, mo
 
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
-    shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
-    for _ in range(replenishment.MOST_FAILURES + 1):
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, 9, level[0])
+    for _ in range(10):
         shelves.review(level[0])
     launches = replenishment.Launches(np.zeros(3, int), level[0], np.repeat(NEVER, 3))
     _, empty, low = replenishment.play_months(
@@ -450,19 +464,19 @@ def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
 def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
     """The second product comes on the second day; after the second review the third is empty."""
     level, demand = np.array([[9, 2, 0]]), np.array([[3e-6, 1e-6, 0]])  # none is sold
-    shelves = replenishment.ShelvesByFailures(warehouse.selling, np.array([9, 0, 0]))
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, 9, np.array([9, 0, 0]))
     launches = replenishment.Launches(
         day=np.array([0, FIRST_DAY + 1, FIRST_DAY + 2]),
         units=np.array([0, 2, 0]),
         until=np.repeat(NEVER, 3),
     )
-    for _ in range(replenishment.MOST_FAILURES + 1):
+    for _ in range(10):
         shelves.review(np.array([9, 0, 0]))
     _, empty, low = replenishment.play_months(
         warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
     )
     assert empty[:3].tolist() == [
-        [share] * (replenishment.MOST_FAILURES + 1) for share in [0, 0, 1 / 3]
+        [share] * 10 for share in [0, 0, 1 / 3]
     ]
     assert low[:2, 0].tolist() == pytest.approx([0, 1 / 4])
 
@@ -488,12 +502,12 @@ def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review
     location = replace(store, days_since_review=days_since_review)
     days = np.arange(FIRST_DAY, FIRST_DAY + 4)  # it would come on the third one
     # Shelves are empty when any order has failed.
-    empty = np.tile(np.arange(replenishment.MOST_FAILURES + 1) > 0, (4, 1)).astype(float)
+    empty = np.tile(np.arange(10) > 0, (4, 1)).astype(float)
     rates = replenishment.rate_by_opening(location, days, empty, 0.3, 0.8)
     assert rates[:2] == pytest.approx([0.3 / 2, (1 + 0.8) / 2] if is_due else [0, 1])
 
     demand, level = np.full(50, 0.5), np.full(50, 40)
-    on_shelf = np.eye(replenishment.MOST_FAILURES + 1)[0]  # no order due before has failed
+    on_shelf = np.eye(10)[0]  # no order due before has failed
     opening = {
         start: replenishment.opening_stock(location, 1.0, demand, level, on_shelf, start, 0.9)
         for start in (0.0, 1.0)
@@ -507,7 +521,7 @@ def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review
 def test_outages_before_the_first_day_are_those_of_the_last_review(replenishment, store):
     """A window that begins a day later has the same last review, and so the same outages."""
     demand, level = np.full(200, 0.5), np.full(200, 40)
-    shares = replenishment.failure_shares(0.3, 0.8)
+    shares = replenishment.failure_shares(0.3, 0.8, 9)
     first, later = (
         replenishment.opening_stock(
             replace(store, first_day=FIRST_DAY + n, days_since_review=5 + n),
@@ -530,9 +544,9 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
 
         monkeypatch.setattr(replenishment, name, recorded)
 
-    shares = replenishment.failure_shares(0.2, 0.7)
+    shares = replenishment.failure_shares(0.2, 0.7, 9)
     calibration = replenishment.Calibration(
-        (0.2, 0.7), 0.8, np.zeros(13), [np.zeros(43 * 1000, int)]
+        (0.2, 0.7), 0.8, np.zeros(10), [np.zeros(34 * 1000, int)]
     )
     record("first_calibration", (calibration, shares, 0.9))
     record("opening_stock", (np.arange(5.0), np.arange(5.0), np.zeros(5, bool)))
@@ -622,7 +636,7 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
     withdrawal = np.where(np.arange(30) < 10, FIRST_DAY + rng.integers(120, 190, 30), 10**6)
     is_withdrawn = (FIRST_DAY + np.arange(200))[:, None] >= withdrawal
     wanted[is_withdrawn] = rng.random(is_withdrawn.sum()) < 0.02
-    shelves = replenishment.ShelvesByFailures(location.selling, np.full(30, 60))
+    shelves = replenishment.ShelvesByFailures(location.selling, 9, np.full(30, 60))
     last_days = range(FIRST_DAY + 160, FIRST_DAY + 200)
     measured = {}
     for n, units in enumerate(wanted):
@@ -908,6 +922,7 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
     ("kind", "target_rate", "level", "share_withdrawn"),
     [
         *itertools.product(["store", "warehouse"], [0.03, 0.075, 0.2], [1], [0]),
+        *(("weekly_store", target_rate, 1, 0) for target_rate in (0.03, 0.075, 0.2)),
         ("store", 0.2, 1, 0.5),
         ("slow_warehouse", 0.2, 0.2, 0),
     ],
