@@ -1,5 +1,5 @@
--- Each review orders up to the level of the plan, whatever was sold; receipts come on calendar days
--- only and bring what one review ordered.
+-- Each review orders up to the level of the plan in whole packs, whatever was sold, but nothing below
+-- the least order; receipts come on calendar days only and bring what one review ordered.
 with
 
 events as (
@@ -43,7 +43,9 @@ reviews as (
             replenishment_plan.order_up_to_level
             - inventory.quantity_available
             - inventory.quantity_in_transit
-        ) as wanted_quantity,
+        ) as missing_quantity,
+        replenishment_plan.pack_units,
+        replenishment_plan.minimum_order_units,
         array_contains(replenishment_plan.failed_order_days, inventory.date_key % 100)
             as supplier_fails
     from inventory
@@ -60,6 +62,19 @@ reviews as (
 
 ),
 
+orders_of_reviews as (
+
+    select
+        product_key,
+        location_key,
+        date_key,
+        (missing_quantity + pack_units - 1) div pack_units * pack_units as pack_quantity,
+        minimum_order_units,
+        supplier_fails
+    from reviews
+
+),
+
 -- What is ranged later is ordered once before, to come then: that order never fails.
 launches as (
 
@@ -67,7 +82,15 @@ launches as (
         replenishment_plan.product_key,
         replenishment_plan.location_key,
         supply_calendar.date_key,
-        replenishment_plan.order_up_to_level as wanted_quantity,
+        if(
+            replenishment_plan.order_up_to_level > 0,
+            greatest(
+                replenishment_plan.minimum_order_units,
+                (replenishment_plan.order_up_to_level + replenishment_plan.pack_units - 1)
+                div replenishment_plan.pack_units * replenishment_plan.pack_units
+            ),
+            0
+        ) as wanted_quantity,
         false as supplier_fails
     from replenishment_plan
     inner join supply_calendar
@@ -81,7 +104,13 @@ launches as (
 
 expected_orders as (
 
-    select * from reviews
+    select
+        product_key,
+        location_key,
+        date_key,
+        if(pack_quantity < minimum_order_units, 0, pack_quantity) as wanted_quantity,
+        supplier_fails
+    from orders_of_reviews
     union all
     select * from launches
 

@@ -68,6 +68,8 @@ PLAN_FIELDS = {
     "planned_daily_demand": np.float64,
     "reorder_point": np.int32,
     "reorder_quantity": np.int32,
+    "pack_units": np.int32,
+    "minimum_order_units": np.int32,
 }
 ADJUSTMENT_FIELDS = {
     "product_key": np.int32,
@@ -694,14 +696,20 @@ class Simulator:
     def order(self, day):
         """Order up to the level; what the supplier fails is recorded and not in transit.
 
-        Positions are reviewed while they are ranged; their first delivery is ordered to come then.
+        Orders are rounded up to whole packs, and none is made below the least one. Positions are
+        reviewed while they are ranged; their first delivery, which is no smaller than the least
+        order, is ordered to come then.
         """
         calendar, at = self.calendar, day - self.calendar.first_day
         is_reviewed = calendar.is_review[:, at][self.location] & self.is_ranged(day)
         is_launch = self.ranged_from == day + calendar.lead_time_days[self.location]
         position = np.flatnonzero(is_reviewed | is_launch)
         level = self.plan["order_up_to_level"][position]
-        wanted = np.maximum(level - self.available[position] - self.in_transit[position], 0)
+        pack, least = (self.plan[name][position] for name in ("pack_units", "minimum_order_units"))
+        missing = np.maximum(level - self.available[position] - self.in_transit[position], 0)
+        wanted = -(-missing // pack) * pack
+        too_few = np.where(is_launch[position] & (missing > 0), least, 0)
+        wanted = np.where(wanted < least, too_few, wanted)
         fails = self.plan["order_fails"][position, date_keys(day) % 100]
         accepted = np.where(fails, 0, wanted)
         self.in_transit[position] += accepted

@@ -6,6 +6,9 @@ Suppliers have outages during which orders fail; how often they begin is calibra
 independent sample, so that the target share of product-location-days has nothing available.
 Nothing here looks at simulated sales, and nothing depends on how many days are simulated.
 
+Orders are rounded up to whole packs, and none is made below the least order: what a pack leaves
+over depends on how many orders failed before, which the calibration draws for each that comes.
+
 Planners do not know what customers will want. They expect of a new product what is usual in its
 category, learn from drawn sales of the weeks before a month, and err persistently; levels and all
 figures of planning follow from this forecast, while shelves are emptied by true demand.
@@ -35,6 +38,7 @@ import pyarrow as pa
 # Streams of random numbers: one number for each use, never reused (1 to 3: int_cart_lines).
 OUTAGES, BURN_IN, CALIBRATION, OUTAGE_AGE = 4, 5, 6, 8
 PAST_SALES, PLANNER_ERROR = 11, 12
+FAILURES_BEFORE, LEFTOVER = 17, 18
 # Of the shocks of products and of products at a location, by what they are drawn for.
 SHOCKS = {CALIBRATION: (7, 13), BURN_IN: (14, 15)}
 
@@ -67,6 +71,8 @@ OUTPUT_SCHEMA = pa.schema(
         ("calibration", pa.list_(pa.float64())),
         ("sample_shelves", pa.list_(pa.int32())),
         ("forecast_ratio", pa.float64()),
+        ("pack_units", pa.int32()),
+        ("minimum_order_units", pa.int32()),
     ]
 )
 # What the plan of the next month goes on from.
@@ -78,7 +84,7 @@ class Schedule:
     """Supply of a location type, in days; outage_mean_days is how long a supplier is out.
 
     adjustment_rate: units that vanish or get damaged per unit sold. liquidation_lag_days: from the
-    end of life of a product to its liquidation.
+    end of life of a product to its liquidation. orders_cartons: in place of packs.
     """
 
     review_period_days: int
@@ -87,6 +93,7 @@ class Schedule:
     outage_mean_days: float
     adjustment_rate: float
     liquidation_lag_days: int
+    orders_cartons: bool = False
 
     def outage_chances(self, strength):
         """Probabilities that an outage begins at a review, and that it lasts into the next one.
@@ -194,6 +201,33 @@ class Location:
 
 
 @dataclass(frozen=True)
+class Packs:
+    """What positions are ordered in, (P,) each: units of a pack and of the least order."""
+
+    units: np.ndarray
+    least: np.ndarray
+
+    @classmethod
+    def single(cls, size):
+        """Of so many positions that are ordered by the unit."""
+        return cls(np.ones(size, int), np.ones(size, int))
+
+    def ordered(self, missing):
+        """Units ordered when so many, (..., P), are missing: whole packs, or nothing."""
+        units = np.ceil(np.maximum(missing, 0) / self.units) * self.units
+        return np.where(units < self.least, 0, units)
+
+    def launched(self, level):
+        """Units of a launch delivery, (..., P): the least order at least."""
+        units = np.maximum(np.ceil(level / self.units) * self.units, self.least)
+        return np.where(level > 0, units, 0)
+
+    def take(self, indexes):
+        """Those of the positions at some indexes."""
+        return Packs(self.units[indexes], self.least[indexes])
+
+
+@dataclass(frozen=True)
 class Launches:
     """The first deliveries of products that are launched on the first simulated day or later.
 
@@ -229,6 +263,7 @@ class Positions:
     level: np.ndarray
     opening_level: np.ndarray
     launches: Launches
+    packs: Packs
 
     def take(self, indexes):
         """The positions at some indexes."""
@@ -242,12 +277,13 @@ class Positions:
             self.level[:, indexes],
             self.opening_level[indexes],
             self.launches.take(indexes),
+            self.packs.take(indexes),
         )
 
     def to_play(self, first, stop):
         """What play_months and shares_bought take of some months."""
         months = slice(first, stop)
-        return self.planned[months], self.level[months], self.launches
+        return self.planned[months], self.level[months], self.launches, self.packs
 
 
 @dataclass(frozen=True)
@@ -479,11 +515,17 @@ class ShelvesByFailures:
         stock -= wanted + adjusted
         np.maximum(stock, 0, out=stock)
 
-    def review(self, level):
-        """Order up to the level, (P,): a row in front, whose order is not on the shelf yet."""
+    def review(self, level, packs, failures=0):
+        """Order up to the level, (P,), in Packs: a row in front, whose order is yet to come.
+
+        failures: (P,) failed orders in a row before this one comes, which decide what it leaves
+        over of a pack.
+        """
         kept = self.state[:, : self.most_failures + 1]
-        self.state = np.concatenate([kept[:, :1], kept], axis=1)
-        self.stock[0] = np.maximum(level, self.stock[1])
+        failures = np.minimum(failures, kept.shape[1] - 1)
+        before = kept[:, failures, np.arange(len(level))]
+        self.state = np.concatenate([before[:, None], kept], axis=1)
+        self.stock[0] += packs.ordered(level - self.stock[0])
         self.is_ordered = level > 0
 
     def receive(self):
@@ -501,7 +543,7 @@ class ShelvesByFailures:
         self.state[1:] = 0
 
     def packed(self):
-        """(P * (1 + 3 * (K + 2)),) integers: the shelves after some reviews, waits in whole thousandths.
+        """(P * (1 + 3 * (K + 2)),) integers: shelves after some reviews, waits in thousandths.
 
         Those of a position stand together: many are equal, so that files stay small.
         """
@@ -540,11 +582,21 @@ def leaving_units(location, share_bought, means, draws):
     return units, units, adjusted
 
 
-def burn_in(location, stream, share_bought, demand, level):
+def failures_before(location, day, size, chances):
+    """(size,) failed orders in a row before that of a review day comes."""
+    start, stay = chances
+    shares = failure_shares(start, stay, location.schedule.most_failures)
+    shares *= np.where(np.arange(len(shares)) == 0, 1 - start, 1 - stay)
+    ((draws,),) = location.uniforms(FAILURES_BEFORE, [day], size)
+    found = np.searchsorted(np.cumsum(shares / max(shares.sum(), 1e-9)), draws, side="right")
+    return np.minimum(found, len(shares) - 1)
+
+
+def burn_in(location, stream, share_bought, demand, level, packs, chances):
     """Shelves on the eve of the first day, and their stock just before the last review.
 
-    demand, level: (P,) units a day that leave, and the level, as if they and share_bought (see
-    leaving_units) had always held.
+    demand, level: (P,) units a day that leave, and the level, as if they, share_bought (see
+    leaving_units) and chances (see Schedule) had always held.
     """
     schedule, period = location.schedule, location.schedule.review_period_days
     last_review = location.first_day - location.days_from_review(location.first_day)
@@ -559,24 +611,30 @@ def burn_in(location, stream, share_bought, demand, level):
     means = demand * lengths[:, None] * location.shocks_of(stream, days, len(demand))
     leaving = leaving_units(location, share_bought, means, draws[:3])
     sales = zip(*leaving, draws[3], lengths, strict=True)
-    shelves = ShelvesByFailures(location.selling, schedule.most_failures, level)
-    for of_review in weeks:
+    # Anything from none to all but one unit of a pack is left over.
+    ((draws,),) = location.uniforms(LEFTOVER, [reviews[0]], len(demand))
+    leftover = np.floor(draws * packs.units) * (level > 0)
+    shelves = ShelvesByFailures(location.selling, schedule.most_failures, level + leftover)
+    for review, of_review in zip(reviews, weeks, strict=True):
         before_review = shelves.stock
-        shelves.review(level)
+        failures = failures_before(location, review, len(demand), chances)
+        shelves.review(level, packs, failures)
         for _ in of_review:
             shelves.sell(*next(sales))
     shelves.forget_returns()
     return shelves, before_review
 
 
-def opening_stock(location, share_bought, demand, level, shares, start, stay):
+def opening_stock(location, share_bought, demand, level, packs, shares, start, stay):
     """Stock on the eve of the first day.
 
-    share_bought, demand, level: as burn_in takes them. shares: (K + 1,) of positions
+    share_bought, demand, level, packs: as burn_in takes them. shares: (K + 1,) of positions
     by failed orders in a row up to the last one due before the first day; start, stay: chances of
     an order that is due later. Returns (available, in transit, supplier is failing), each (P,).
     """
-    shelves, before_review = burn_in(location, BURN_IN, share_bought, demand, level)
+    shelves, before_review = burn_in(
+        location, BURN_IN, share_bought, demand, level, packs, (start, stay)
+    )
     since_review = location.days_from_review(location.first_day)
     last_review = location.first_day - since_review
     is_due_later = since_review <= location.schedule.lead_time_days
@@ -589,7 +647,7 @@ def opening_stock(location, share_bought, demand, level, shares, start, stay):
     if is_due_later:
         ((draws,),) = location.uniforms(OUTAGES, [last_review], len(demand))
         failing = draws < np.where(failing, stay, start)
-        in_transit = np.where(failing, 0, np.maximum(level - before_review[at], 0))
+        in_transit = np.where(failing, 0, packs.ordered(level - before_review[at]))
     return shelves.on_shelf(not is_due_later)[at], in_transit, failing
 
 
@@ -613,13 +671,13 @@ def month_days(month_key):
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def play_months(location, shelves, months, share_bought, demand, level, launches):
+def play_months(location, shelves, months, share_bought, chances, demand, level, launches, packs):
     """How often shelves are empty or low on each day from the first one on, by failed orders.
 
-    months: (M,) YYYYMM; share_bought: (M,), see leaving_units; demand, level: (M, P); launches:
-    Launches of the P products. Plays on with the shelves. Returns the days (D,), and two arrays
-    (D, K + 1): the share of ranged positions with nothing available, and the share of
-    their demand that meets low stock.
+    months: (M,) YYYYMM; share_bought: (M,), see leaving_units; chances: see Schedule, about those
+    that orders fail by; demand, level: (M, P); launches, packs: of the P products. Plays on with
+    the shelves. Returns the days (D,), and two arrays (D, K + 1): the share of ranged positions
+    with nothing available, and the share of their demand that meets low stock.
     """
     schedule, selling = location.schedule, location.selling
     size = demand.shape[1]
@@ -647,7 +705,8 @@ def play_months(location, shelves, months, share_bought, demand, level, launches
             is_empty = (on_shelf == 0) & is_ranged
             empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
             if from_review == schedule.review_period_days:
-                shelves.review(level[n])
+                failures = failures_before(location, day, size, chances)
+                shelves.review(level[n], packs, failures)
         all_days.append(days)
     return np.concatenate(all_days), np.array(empty), np.array(low)
 
@@ -688,7 +747,15 @@ def long_run_chances(target_rate, schedule, rates):
     return schedule.outage_chances(strength)
 
 
-def shares_bought(location, target_rate, trial, share, months, demand, level, launches):
+def usual_chances(target_rate, schedule):
+    """About the chances of outages that meet the target: shelves last for the days to cover."""
+    days = np.arange(schedule.most_failures + 1) * schedule.review_period_days
+    return long_run_chances(target_rate, schedule, 1 - np.exp(-days / schedule.cover_days))
+
+
+def shares_bought(
+    location, target_rate, trial, share, months, chances, demand, level, launches, packs
+):
     """(M,) units wanted per unit planned of lines that are not low; the rest is lost by others.
 
     trial: shelves on which the months are played, each with the share of the one before; None
@@ -700,8 +767,8 @@ def shares_bought(location, target_rate, trial, share, months, demand, level, la
     shares = [share]
     for n in range(len(months)):
         month = slice(n, n + 1)
-        of_month = months[month], shares[-1:], demand[month], level[month]
-        _, empty, low = play_months(location, trial, *of_month, launches)
+        of_month = months[month], shares[-1:], chances, demand[month], level[month]
+        _, empty, low = play_months(location, trial, *of_month, launches, packs)
         chances = long_run_chances(target_rate, location.schedule, empty.mean(axis=0))
         by_failures = failure_shares(*chances, location.schedule.most_failures)
         shares.append(location.selling.share_bought(by_failures @ low.mean(axis=0)))
@@ -719,12 +786,13 @@ def first_calibration(location, target_rate, sample):
     schedule, if_low = location.schedule, location.selling.share_bought_if_low
     months, to_play = sample.months[:FIRST_MONTHS], sample.to_play(0, FIRST_MONTHS)
     share, trial = (1 + if_low) / 2, None
-    opening = sample.planned[0], sample.opening_level
+    guess = usual_chances(target_rate, schedule)
+    opening = sample.planned[0], sample.opening_level, sample.packs, guess
     if if_low < 1:
         trial, _ = burn_in(location, CALIBRATION, share, *opening)
-    shares = shares_bought(location, target_rate, trial, share, months, *to_play)
+    shares = shares_bought(location, target_rate, trial, share, months, guess, *to_play)
     shelves, _ = burn_in(location, CALIBRATION, shares[0], *opening)
-    days, empty, _ = play_months(location, shelves, months, shares, *to_play)
+    days, empty, _ = play_months(location, shelves, months, shares, guess, *to_play)
     is_emptied = days >= month_days(months[1])[0]
     chances = long_run_chances(target_rate, schedule, empty[is_emptied].mean(axis=0))
     rates = rate_by_opening(location, days, empty, *chances)
@@ -748,9 +816,11 @@ def next_calibration(location, target_rate, before, sample, n):
     shelves, trial = (*unpacked, None)[:2]
     emptied = sample.months[n + 1 : n + 1 + MONTHS_TO_EMPTY]
     month, to_play = emptied[-1:], sample.to_play(n + MONTHS_TO_EMPTY, n + 1 + MONTHS_TO_EMPTY)
+    chances = before.chances
+    to_play = chances, *to_play
     shares = shares_bought(location, target_rate, trial, before.share_bought, month, *to_play)
     _, empty, _ = play_months(location, shelves, month, shares, *to_play)
-    empty_days, chances = empty.sum(axis=0), before.chances
+    empty_days = empty.sum(axis=0)
     first_month = date_keys(location.first_day) // 100
     if months_between(first_month, sample.months[n]) >= FIRST_MONTHS:
         days = month_days(emptied[-1])[1] - month_days(emptied[0])[0]
@@ -825,6 +895,17 @@ def corrections(location, months, usual, past, past_days):
     return made * errors
 
 
+def packs_from(rows, location):
+    """Packs of the products of rows of int_demand_plan: see plan_location."""
+    pack, minimum, carton = (
+        np.asarray(rows[name].combine_chunks()).astype(np.int64)
+        for name in ("pack_units", "minimum_packs", "carton_units")
+    )
+    return (
+        Packs(carton, carton) if location.schedule.orders_cartons else Packs(pack, pack * minimum)
+    )
+
+
 def positions_from(table, location):
     """Positions from rows of int_demand_plan: see plan_location."""
     months = np.unique(np.asarray(table["month_key"]))
@@ -836,17 +917,21 @@ def positions_from(table, location):
         )
     )
     product_key, launch_day, last_day, planned, usual, share_on_sale, past, past_days = columns
+    packs = packs_from(table.slice(0, len(product_key[0])), location)
     product_key, launch_day, last_day = product_key[0], launch_day[0], last_day[0]
     correction = corrections(location, months[:-2], usual[:-2], past[:-2], past_days[:-2])
     schedule = location.schedule
     until_the_end = usual * shares_until(last_day, months)
     level = order_up_to_levels(until_the_end, correction, schedule.cover_days)
+    # An order is due as soon as if none were too small.
+    level += (packs.least - packs.units) * (level > 0)
     # What is there was ordered by the last review, when there was more time left.
     ordered_before = schedule.review_period_days + schedule.lead_time_days
     days_left = last_day + 1 - location.first_day + ordered_before
     opening_level = levels_for(
         usual[0] * correction[0] * np.clip(days_left, 0, schedule.cover_days)
     )
+    opening_level += (packs.least - packs.units) * (opening_level > 0)
     liquidated_on = np.minimum(last_day + schedule.liquidation_lag_days, NEVER)
     opening_level[liquidated_on < location.first_day] = 0
 
@@ -860,7 +945,9 @@ def positions_from(table, location):
     launches = Launches(
         day=np.where(is_launch, np.maximum(ranged_from, location.first_day), 0),
         # 0 for what is ordered after the last of these levels.
-        units=level[np.minimum(ordered_in, len(level) - 1), np.arange(len(product_key))],
+        units=packs.launched(
+            level[np.minimum(ordered_in, len(level) - 1), np.arange(len(product_key))]
+        ),
         until=liquidated_on,
     )
     return Positions(
@@ -873,6 +960,7 @@ def positions_from(table, location):
         level=level,
         opening_level=opening_level,
         launches=launches,
+        packs=packs,
     )
 
 
@@ -880,7 +968,7 @@ def opening_of(location, positions, shares, share_bought, start, stay):
     """Stock on the eve of the first day with launch deliveries: see opening_stock."""
     planned, level = positions.planned[0], positions.opening_level
     available, in_transit, failing = opening_stock(
-        location, share_bought, planned, level, shares, start, stay
+        location, share_bought, planned, level, positions.packs, shares, start, stay
     )
     ranged_from, units = positions.ranged_from, positions.launches.units
     ordered_on = ranged_from - location.schedule.lead_time_days
@@ -926,6 +1014,7 @@ def plan_month(location, positions, n, orders, calibration):
     and what failed_orders returns, each of P values.
     """
     schedule, forecast, size = location.schedule, positions.forecast[n], len(positions.product_key)
+    packs = positions.packs
     available, in_transit, failed, failing = orders
     (numbers, shelves), others = calibration.packed(), [None] * (size - 1)
     values = {
@@ -939,7 +1028,7 @@ def plan_month(location, positions, n, orders, calibration):
         "reorder_point": np.ceil(
             forecast * (schedule.review_period_days + schedule.lead_time_days)
         ),
-        "reorder_quantity": np.ceil(forecast * schedule.review_period_days),
+        "reorder_quantity": packs.launched(forecast * schedule.review_period_days),
         "opening_available": available,
         "opening_in_transit": in_transit,
         "failed_order_days": failed,
@@ -947,6 +1036,8 @@ def plan_month(location, positions, n, orders, calibration):
         "calibration": [numbers, *others],
         "sample_shelves": [shelves, *others],
         "forecast_ratio": positions.correction[n],
+        "pack_units": packs.units,
+        "minimum_order_units": packs.least,
     }
     arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
@@ -1074,6 +1165,7 @@ def locations_from(frames, sellings, seed):
             outage_mean_days=float(row.supplier_outage_mean_days),
             adjustment_rate=float(row.shrinkage_rate) + float(row.damage_rate),
             liquidation_lag_days=int(row.liquidation_lag_days),
+            orders_cartons=bool(row.orders_cartons),
         )
         for row in frames["supply_schedule"].itertuples()
     }
@@ -1115,7 +1207,7 @@ def traffic_from(traffic, promotion_days, product_count):
     return traffic.assign(promotion_uplift=uplift)
 
 
-def stream_of(demand, products, planned):
+def stream_of(demand, products, order_packs, planned):
     """Rows of int_demand_plan with what plan_location looks at, in the order of plan_stream.
 
     planned: rows of this model for the first of the months, if it has been planned; else None.
@@ -1137,7 +1229,10 @@ def stream_of(demand, products, planned):
         "past_days",
     )
     columns = [F.expr(sql).alias(name) for name, sql in days.items()]
-    rows = rows.join(products.select("product_key", *columns), "product_key")
+    products = products.join(order_packs, "category_level_3").select(
+        "product_key", *columns, "pack_units", "minimum_packs", "carton_units"
+    )
+    rows = rows.join(products, "product_key")
     if planned is not None:
         planned = planned.filter("is_failing or calibration is not null")
         rows = rows.join(planned.select(*key, *CARRIED), key, "left")
@@ -1196,7 +1291,8 @@ def model(dbt, session):
     locations = locations_from(frames, sellings_from(frames, traffic, config), seed)
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
-    stream = stream_of(dbt.ref("int_demand_plan").filter(months), products, planned)
+    demand = dbt.ref("int_demand_plan").filter(months)
+    stream = stream_of(demand, products, dbt.ref("order_packs"), planned)
     return stream.mapInArrow(
         lambda batches: plan_stream(batches, locations, target_rate), spark_ddl(OUTPUT_SCHEMA)
     )

@@ -223,7 +223,12 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 continue
             row = plan_of[product, date_key // 100]
             level = row["order_up_to_level"]
-            quantity = max(0, level - available[product] - in_transit[product])
+            missing = max(0, level - available[product] - in_transit[product])
+            quantity = 0
+            while quantity < missing:
+                quantity += row["pack_units"]
+            if quantity < row["minimum_order_units"]:
+                quantity = row["minimum_order_units"] if quantity and not is_ranged else 0
             if quantity == 0:
                 continue
             if today.day in row["failed_order_days"]:

@@ -56,6 +56,8 @@ def make_plan(start, days, products, level=8, opening=5, in_transit=0, failed=()
             "planned_daily_demand": month % 100 / product,
             "reorder_point": month % 100 + product,
             "reorder_quantity": 2 * product,
+            "pack_units": 1,
+            "minimum_order_units": 1,
             "failed_order_days": [to_date(k).day for k in failed if k // 100 == month],
         }
         for month in months
@@ -342,7 +344,7 @@ def location_worlds(draw, location_key, start, days, most_carts):
     calendar = make_calendar(start, days, review, lead_time, draw(st.integers(0, 8)))
     products = sorted(draw(st.sets(st.integers(1, 5), min_size=1, max_size=4)))
     first_receipt = next((n for n, day in enumerate(calendar) if day["is_receipt_day"]), days)
-    openings = {}
+    openings, packs = {}, {}
     for product in products:
         # Some are launched in these days, some on the shelf or ordered before, some never here.
         ranged_after = draw(st.just(-10) | st.integers(-2, days + lead_time + 2))
@@ -352,6 +354,7 @@ def location_worlds(draw, location_key, start, days, most_carts):
         earliest = max(ranged_after + 1, 0)
         liquidated_after = draw(st.none() | st.integers(earliest, earliest + days + 9))
         in_transit = draw(st.integers(0, 5)) if first_due < lead_time else 0
+        packs[product] = draw(st.integers(1, 4)), draw(st.integers(1, 3))
         openings[product] = ranged_after, available, in_transit, liquidated_after
     plan = make_plan(start, days, products)
     for row in plan:
@@ -363,6 +366,8 @@ def location_worlds(draw, location_key, start, days, most_carts):
         row["opening_available"] = available if is_first_month else None
         row["opening_in_transit"] = in_transit if is_first_month else None
         row["order_up_to_level"] = draw(st.integers(0, 12))
+        row["pack_units"], minimum_packs = packs[row["product_key"]]
+        row["minimum_order_units"] = row["pack_units"] * minimum_packs
         row["failed_order_days"] = sorted(draw(st.sets(st.integers(1, 31), max_size=12)))
     adjustments = [
         {

@@ -142,6 +142,7 @@ def test_no_stream_of_random_numbers_has_two_uses(replenishment, load_model):
     streams += [levels.PRODUCT_LEVEL, levels.REGION_LEVEL, replenishment.OUTAGES]
     streams += [replenishment.BURN_IN, replenishment.CALIBRATION, replenishment.OUTAGE_AGE]
     streams += [replenishment.PAST_SALES, replenishment.PLANNER_ERROR]
+    streams += [replenishment.FAILURES_BEFORE, replenishment.LEFTOVER]
     streams += itertools.chain(*replenishment.SHOCKS.values())
     assert len(set(streams)) == len(streams)
 
@@ -278,7 +279,15 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
         shocks=(replenishment.Component(0.5, 0.0),) * 2,
     )
     daily, level = np.array([1000.0, 2000.0]), np.array([10**6, 2 * 10**6])
-    shelves, before = replenishment.burn_in(location, replenishment.BURN_IN, 1.0, daily, level)
+    shelves, before = replenishment.burn_in(
+        location,
+        replenishment.BURN_IN,
+        1.0,
+        daily,
+        level,
+        replenishment.Packs.single(2),
+        (0.1, 0.7),
+    )
     since = (days_since_review or 14) - 1
     for failures in range(10):
         now = level - daily * (since + 14 * failures)
@@ -337,6 +346,7 @@ def sample_of_months(replenishment, months, demand=1.0):
         level=9 * demand * count,
         opening_level=np.array([7]),
         launches=launches,
+        packs=replenishment.Packs.single(1),
     )
 
 
@@ -347,7 +357,7 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     failures = np.arange(10)
     shelves = replenishment.ShelvesByFailures(store.selling, 9, np.array([9]))
     for _ in range(10):
-        shelves.review(np.array([9]))
+        shelves.review(np.array([9]), replenishment.Packs.single(1))
     before, played = [], []
 
     def empty_of(month):
@@ -357,13 +367,13 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
         empty = 1 - np.exp(-failures * (1 + MONTHS.index(month)) / 20)
         return days, np.tile(empty, (len(days), 1))
 
-    def play(location, shelves, months, share_bought, demand, level, launches):
+    def play(location, shelves, months, share_bought, chances, demand, level, launches, packs):
         played.append((months.tolist(), demand[:, 0].tolist(), level[:, 0].tolist()))
         days, empty = (np.concatenate(of) for of in zip(*map(empty_of, months), strict=True))
         return days, empty, None
 
     def start(*given):
-        before.append(given[2:])
+        before.append(given[2:5])
         return shelves, None
 
     monkeypatch.setattr(replenishment, "burn_in", start)
@@ -387,7 +397,9 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     assert np.array([month.chances for month in found]) == pytest.approx(np.array(chances))
     assert len(set(chances)) == 3
     # Before the first day: so many that the first three months meet it on average.
-    days, empty, _ = play(None, None, sample.months[:3], None, *[np.ones((3, 1))] * 2, None)
+    days, empty, _ = play(
+        None, None, sample.months[:3], None, None, *[np.ones((3, 1))] * 2, None, None
+    )
     rates = replenishment.rate_by_opening(store, days, empty, *chances[0])
     assert shares @ rates == pytest.approx(0.2, abs=1e-3)
     assert share_bought == 1
@@ -398,7 +410,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     failures = np.arange(10)
     played = []
 
-    def play(location, shelves, months, share, demand, level, launches):
+    def play(location, shelves, months, share, chances, demand, level, launches, packs):
         played.append((shelves, *months, *share, *demand[:, 0], *level[:, 0]))
         empty = np.tile(1 - np.exp(-failures / 10), (3, 1))
         return None, empty, np.minimum(empty * len(played) * [[1], [0], [2]], 1)
@@ -406,7 +418,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     monkeypatch.setattr(replenishment, "play_months", play)
     months, demand = np.array(MONTHS[:3]), np.array([[1.0], [2.0], [3.0]])
     shares = replenishment.shares_bought(
-        warehouse, 0.2, "trial", 0.85, months, demand, 9 * demand, None
+        warehouse, 0.2, "trial", 0.85, months, None, demand, 9 * demand, None, None
     )
     empty = 1 - np.exp(-failures / 10)
     chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
@@ -451,11 +463,12 @@ def test_first_month_is_tried_with_the_middle_share(replenishment, warehouse, mo
 def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
     level, demand = np.array([[4, 5, 6]]), np.array([[1e-6, 2e-6, 5e-6]])  # none is sold
     shelves = replenishment.ShelvesByFailures(warehouse.selling, 9, level[0])
+    packs = replenishment.Packs.single(3)
     for _ in range(10):
-        shelves.review(level[0])
+        shelves.review(level[0], packs)
     launches = replenishment.Launches(np.zeros(3, int), level[0], np.repeat(NEVER, 3))
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
     )
     assert (empty == 0).all()
     assert low == pytest.approx(np.full_like(low, 1 / 8))
@@ -470,14 +483,13 @@ def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
         units=np.array([0, 2, 0]),
         until=np.repeat(NEVER, 3),
     )
+    packs = replenishment.Packs.single(3)
     for _ in range(10):
-        shelves.review(np.array([9, 0, 0]))
+        shelves.review(np.array([9, 0, 0]), packs)
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
     )
-    assert empty[:3].tolist() == [
-        [share] * 10 for share in [0, 0, 1 / 3]
-    ]
+    assert empty[:3].tolist() == [[share] * 10 for share in [0, 0, 1 / 3]]
     assert low[:2, 0].tolist() == pytest.approx([0, 1 / 4])
 
 
@@ -499,7 +511,8 @@ def test_a_position_plays_no_part_from_its_liquidation_on(replenishment, warehou
 @pytest.mark.parametrize(("days_since_review", "is_due"), [(5, True), (8, False)])
 def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review, is_due):
     """An order that was placed before the first day and is due after it comes or fails."""
-    location = replace(store, days_since_review=days_since_review)
+    selling = replace(store.selling, return_rate=0.0)
+    location = replace(store, days_since_review=days_since_review, selling=selling)
     days = np.arange(FIRST_DAY, FIRST_DAY + 4)  # it would come on the third one
     # Shelves are empty when any order has failed.
     empty = np.tile(np.arange(10) > 0, (4, 1)).astype(float)
@@ -507,9 +520,12 @@ def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review
     assert rates[:2] == pytest.approx([0.3 / 2, (1 + 0.8) / 2] if is_due else [0, 1])
 
     demand, level = np.full(50, 0.5), np.full(50, 40)
+    packs = replenishment.Packs.single(50)
     on_shelf = np.eye(10)[0]  # no order due before has failed
     opening = {
-        start: replenishment.opening_stock(location, 1.0, demand, level, on_shelf, start, 0.9)
+        start: replenishment.opening_stock(
+            location, 1.0, demand, level, packs, on_shelf, start, 0.9
+        )
         for start in (0.0, 1.0)
     }
     assert opening[0.0][0].tolist() == opening[1.0][0].tolist()
@@ -525,7 +541,7 @@ def test_outages_before_the_first_day_are_those_of_the_last_review(replenishment
     first, later = (
         replenishment.opening_stock(
             replace(store, first_day=FIRST_DAY + n, days_since_review=5 + n),
-            *(1.0, demand, level, shares, 0.3, 0.8),
+            *(1.0, demand, level, replenishment.Packs.single(200), shares, 0.3, 0.8),
         )[2]
         for n in (0, 1)
     )
@@ -553,7 +569,7 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
     record("next_calibration", calibration)
     demand = make_demand(launch_days=[-1, 0])
     rows = replenishment.plan_location(demand, warehouse, 0.3).to_pandas()
-    _, share, planned, level, *outages = given["opening_stock"]
+    _, share, planned, level, _, *outages = given["opening_stock"]
     assert share == 0.9
     assert planned.tolist() == demand["mean_daily_demand"].to_pylist()[:5]
     stocking = demand["usual_daily_demand"].to_numpy()[:5]
@@ -648,7 +664,7 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
             is_newest = location.days_from_review(day) >= lead_time
             measured[day] = shelves.on_shelf(is_newest).copy()
         if location.days_from_review(day) == period:
-            shelves.review(np.where(is_withdrawn[n], 0, 60))
+            shelves.review(np.where(is_withdrawn[n], 0, 60), replenishment.Packs.single(30))
 
     for last, product in itertools.product(last_days, range(30)):
         arrived = [
@@ -669,13 +685,20 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
 
 
 def make_demand(
-    months=MONTHS, products=5, level=1.0, share_withdrawn=0, launch_days=(), last_days=()
+    months=MONTHS,
+    products=5,
+    level=1.0,
+    share_withdrawn=0,
+    launch_days=(),
+    last_days=(),
+    packs=((1, 1, 1),),
 ):
     """Demand of a long tail of products, which planners know: 0.03 to 3 units a day at level 1.
 
     share_withdrawn of the products are sold in the first month only. launch_days: days after the
     first one of the last products; the others have long been on sale. last_days: likewise, those
-    on which their life ends.
+    on which their life ends. packs: units of a pack, packs of the least order and units of a
+    carton of one product after the other.
     """
     season = np.repeat(SEASON[: len(months)], products)
     daily = np.tile(np.geomspace(0.03, 3, products), len(months)) * season * level
@@ -690,8 +713,14 @@ def make_demand(
     days_on_sale = np.minimum(month_start[1:, None], last_day + 1)
     days_on_sale -= np.maximum(month_start[:-1, None], launch_day)
     share_on_sale = np.maximum(days_on_sale / np.diff(month_start)[:, None], 0).ravel()
+    pack_units, minimum_packs, carton_units = np.tile(
+        np.resize(packs, (products, 3)).T, len(months)
+    )
     return pa.table(
         {
+            "pack_units": pack_units,
+            "minimum_packs": minimum_packs,
+            "carton_units": carton_units,
             "product_key": np.tile(np.arange(1, products + 1), len(months)),
             "month_key": np.repeat(months, products),
             "mean_daily_demand": daily * share_on_sale,
@@ -944,6 +973,51 @@ def test_allocation_meets_the_target(
         assert target_rate / 3 < products.mean() < target_rate * 3
 
 
+PACKS = ((6, 1, 12), (4, 1, 12), (2, 1, 6), (1, 2, 2), (3, 1, 6))
+
+
+@pytest.mark.parametrize(
+    ("kind", "level"),
+    [("weekly_store", 1), ("weekly_store", 0.3), ("store", 1), ("cartons", 1), ("cartons", 3)],
+)
+def test_packs_do_not_move_the_rate(replenishment, allocation, request, kind, level):
+    """What orders leave over of a pack is there when later ones fail."""
+    if kind == "cartons":
+        location = request.getfixturevalue("warehouse")
+        schedule = replace(location.schedule, orders_cartons=True)
+        location = replace(location, schedule=schedule)
+    else:
+        location = request.getfixturevalue(kind)
+    demand = make_demand(products=4000, level=level, packs=PACKS)
+    is_empty = stock_of_days(replenishment, allocation, location, demand, 0.075, 7) == 0
+    positions = is_empty.mean(axis=0)
+    standard_error = positions.std() / math.sqrt(len(positions))
+    assert is_empty.mean() == pytest.approx(0.075, abs=0.002 + 2 * standard_error)
+
+
+def test_orders_are_whole_packs_and_not_below_the_least(replenishment):
+    packs = replenishment.Packs(np.array([1, 4, 1, 3]), np.array([1, 4, 2, 6]))
+    ordered = [packs.ordered(np.full(4, missing)).tolist() for missing in (-2, 0, 1, 4, 7)]
+    assert ordered == [[0] * 4, [0] * 4, [1, 4, 0, 0], [4, 4, 4, 6], [7, 8, 7, 9]]
+    launched = [packs.launched(np.full(4, level)).tolist() for level in (0, 1, 5)]
+    assert launched == [[0] * 4, [1, 4, 2, 6], [5, 8, 5, 6]]
+
+
+def test_an_order_that_comes_after_failures_fills_up_what_these_left(replenishment, store):
+    """After none 7 are left of 9, after one order that failed 5; up to 8 in packs of 4."""
+    shelves = replenishment.ShelvesByFailures(store.selling, 9, np.array([9, 9]))
+    packs, level = replenishment.Packs(np.array([4, 4]), np.array([4, 4])), np.array([8, 8])
+    none, two = np.zeros(2), np.array([2, 2])
+    for _ in range(2):
+        shelves.sell(two, two, none, none)
+        shelves.review(level, packs)
+    # 7 and 4 more, less the 2 that are sold after that, and so on.
+    assert shelves.stock.tolist() == [[9, 9], [9, 9], [5, 5]]
+    shelves.sell(two, two, none, none)
+    shelves.review(level, packs, np.array([0, 2]))
+    assert shelves.stock.tolist() == [[11, 11], [7, 7], [7, 7], [3, 3]]
+
+
 def assert_rate_of_ranged(stock, target_rate, within):
     """The share of ranged positions and days (D, P) with nothing available is the target's.
 
@@ -1160,6 +1234,7 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
             "shrinkage_rate": [0.01, 0.0],
             "damage_rate": [0.02, 0.005],
             "liquidation_lag_days": [14, 16],
+            "orders_cartons": [False, True],
         }
     )
     key = pd.DataFrame({"location_key": [1, 2]})
@@ -1190,7 +1265,7 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
     assert found == {
         1: replenishment.Location(
             *(42, 1, FIRST_DAY, 5),
-            replenishment.Schedule(7, 3, 45, 30.0, 0.005, 16),
+            replenishment.Schedule(7, 3, 45, 30.0, 0.005, 16, True),
             warehouse.selling,
             *others,
         ),
