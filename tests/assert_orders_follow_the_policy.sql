@@ -59,6 +59,7 @@ reviews as (
             inventory.product_key = replenishment_plan.product_key
             and inventory.location_key = replenishment_plan.location_key
             and inventory.date_key div 100 = replenishment_plan.month_key
+            and inventory.date_key <= replenishment_plan.last_order_date_key
 
 ),
 

@@ -70,6 +70,7 @@ PLAN_FIELDS = {
     "reorder_quantity": np.int32,
     "pack_units": np.int32,
     "minimum_order_units": np.int32,
+    "last_order_date_key": np.int32,
 }
 ADJUSTMENT_FIELDS = {
     "product_key": np.int32,
@@ -451,6 +452,7 @@ class Simulator:
         self.location = calendar.rows_of(plan)
         self.ranged_from = day_numbers(plan["ranged_from_date_key"])
         self.liquidated_on = day_numbers(plan["liquidation_date_key"])
+        self.last_order = day_numbers(plan["last_order_date_key"])
         size = len(self.location)
         self.available: np.ndarray = np.zeros(size, np.int64)
         self.reserved = np.zeros(size, np.int64)
@@ -697,11 +699,12 @@ class Simulator:
         """Order up to the level; what the supplier fails is recorded and not in transit.
 
         Orders are rounded up to whole packs, and none is made below the least one. Positions are
-        reviewed while they are ranged; their first delivery, which is no smaller than the least
+        reviewed while they are ranged, up to their last day of orders; their first delivery, which is no smaller than the least
         order, is ordered to come then.
         """
         calendar, at = self.calendar, day - self.calendar.first_day
         is_reviewed = calendar.is_review[:, at][self.location] & self.is_ranged(day)
+        is_reviewed &= day <= self.last_order
         is_launch = self.ranged_from == day + calendar.lead_time_days[self.location]
         position = np.flatnonzero(is_reviewed | is_launch)
         level = self.plan["order_up_to_level"][position]

@@ -22,7 +22,7 @@ from, so a window that grows by a month has that month planned and no other.
 
 A product is ranged at a location from its launch delivery on, which always comes: on the first
 receipt day of the two weeks that end with the launch, or else on the day of the launch. Levels
-cover demand up to the end of life; what is left some days after it is liquidated, and the product
+cover demand up to the end of life, and the last delivery comes some weeks before it; what is left some days after it is liquidated, and the product
 is not ranged any more.
 
 P is the number of products of a location, S of positions of its calibration sample, M of months, R
@@ -73,6 +73,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("forecast_ratio", pa.float64()),
         ("pack_units", pa.int32()),
         ("minimum_order_units", pa.int32()),
+        ("last_order_date_key", pa.int32()),
     ]
 )
 # What the plan of the next month goes on from.
@@ -85,6 +86,7 @@ class Schedule:
 
     adjustment_rate: units that vanish or get damaged per unit sold. liquidation_lag_days: from the
     end of life of a product to its liquidation. orders_cartons: in place of packs.
+    last_delivery_days: from the last delivery to the end of life at least.
     """
 
     review_period_days: int
@@ -94,6 +96,7 @@ class Schedule:
     adjustment_rate: float
     liquidation_lag_days: int
     orders_cartons: bool = False
+    last_delivery_days: int = 0
 
     def outage_chances(self, strength):
         """Probabilities that an outage begins at a review, and that it lasts into the next one.
@@ -202,20 +205,28 @@ class Location:
 
 @dataclass(frozen=True)
 class Packs:
-    """What positions are ordered in, (P,) each: units of a pack and of the least order."""
+    """What positions are ordered in, (P,) each: units of a pack and of the least order.
+
+    until: the last day on which they are ordered.
+    """
 
     units: np.ndarray
     least: np.ndarray
+    until: np.ndarray
 
     @classmethod
     def single(cls, size):
         """Of so many positions that are ordered by the unit."""
-        return cls(np.ones(size, int), np.ones(size, int))
+        return cls(np.ones(size, int), np.ones(size, int), np.full(size, NEVER))
 
     def ordered(self, missing):
         """Units ordered when so many, (..., P), are missing: whole packs, or nothing."""
         units = np.ceil(np.maximum(missing, 0) / self.units) * self.units
         return np.where(units < self.least, 0, units)
+
+    def level_on(self, day, level):
+        """The level, (P,), that a review on the day orders up to."""
+        return np.where(day <= self.until, level, 0)
 
     def launched(self, level):
         """Units of a launch delivery, (..., P): the least order at least."""
@@ -224,7 +235,7 @@ class Packs:
 
     def take(self, indexes):
         """Those of the positions at some indexes."""
-        return Packs(self.units[indexes], self.least[indexes])
+        return Packs(self.units[indexes], self.least[indexes], self.until[indexes])
 
 
 @dataclass(frozen=True)
@@ -618,7 +629,7 @@ def burn_in(location, stream, share_bought, demand, level, packs, chances):
     for review, of_review in zip(reviews, weeks, strict=True):
         before_review = shelves.stock
         failures = failures_before(location, review, len(demand), chances)
-        shelves.review(level, packs, failures)
+        shelves.review(packs.level_on(review, level), packs, failures)
         for _ in of_review:
             shelves.sell(*next(sales))
     shelves.forget_returns()
@@ -647,7 +658,8 @@ def opening_stock(location, share_bought, demand, level, packs, shares, start, s
     if is_due_later:
         ((draws,),) = location.uniforms(OUTAGES, [last_review], len(demand))
         failing = draws < np.where(failing, stay, start)
-        in_transit = np.where(failing, 0, packs.ordered(level - before_review[at]))
+        missing = packs.level_on(last_review, level) - before_review[at]
+        in_transit = np.where(failing, 0, packs.ordered(missing))
     return shelves.on_shelf(not is_due_later)[at], in_transit, failing
 
 
@@ -706,7 +718,7 @@ def play_months(location, shelves, months, share_bought, chances, demand, level,
             empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
             if from_review == schedule.review_period_days:
                 failures = failures_before(location, day, size, chances)
-                shelves.review(level[n], packs, failures)
+                shelves.review(packs.level_on(day, level[n]), packs, failures)
         all_days.append(days)
     return np.concatenate(all_days), np.array(empty), np.array(low)
 
@@ -901,9 +913,13 @@ def packs_from(rows, location):
         np.asarray(rows[name].combine_chunks()).astype(np.int64)
         for name in ("pack_units", "minimum_packs", "carton_units")
     )
-    return (
-        Packs(carton, carton) if location.schedule.orders_cartons else Packs(pack, pack * minimum)
-    )
+    if location.schedule.orders_cartons:
+        pack, minimum = carton, 1
+    last_day = np.asarray(rows["end_of_life_day"].combine_chunks()).astype(np.int64)
+    schedule = location.schedule
+    last_order = last_day - schedule.last_delivery_days - schedule.lead_time_days
+    until = np.where(last_day == NEVER, NEVER, last_order)
+    return Packs(pack, pack * minimum, until)
 
 
 def positions_from(table, location):
@@ -927,7 +943,7 @@ def positions_from(table, location):
     level += (packs.least - packs.units) * (level > 0)
     # What is there was ordered by the last review, when there was more time left.
     ordered_before = schedule.review_period_days + schedule.lead_time_days
-    days_left = last_day + 1 - location.first_day + ordered_before
+    days_left = last_day + 1 - np.minimum(location.first_day, packs.until) + ordered_before
     opening_level = levels_for(
         usual[0] * correction[0] * np.clip(days_left, 0, schedule.cover_days)
     )
@@ -1038,6 +1054,7 @@ def plan_month(location, positions, n, orders, calibration):
         "forecast_ratio": positions.correction[n],
         "pack_units": packs.units,
         "minimum_order_units": packs.least,
+        "last_order_date_key": date_keys(packs.until),
     }
     arrays = [pa.array(data).cast(OUTPUT_SCHEMA.field(name).type) for name, data in values.items()]
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
@@ -1166,6 +1183,7 @@ def locations_from(frames, sellings, seed):
             adjustment_rate=float(row.shrinkage_rate) + float(row.damage_rate),
             liquidation_lag_days=int(row.liquidation_lag_days),
             orders_cartons=bool(row.orders_cartons),
+            last_delivery_days=int(row.last_delivery_days),
         )
         for row in frames["supply_schedule"].itertuples()
     }

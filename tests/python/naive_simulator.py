@@ -219,9 +219,11 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
         for product in available:
             is_ranged = ranged_from[product] <= date_key < liquidated_on[product]
             is_reviewed = calendar_day["is_review_day"] and is_ranged
+            row = plan_of[product, date_key // 100]
+            if date_key > row["last_order_date_key"]:
+                is_reviewed = False
             if not is_reviewed and arrival != ranged_from[product]:
                 continue
-            row = plan_of[product, date_key // 100]
             level = row["order_up_to_level"]
             missing = max(0, level - available[product] - in_transit[product])
             quantity = 0

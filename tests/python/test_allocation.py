@@ -58,6 +58,7 @@ def make_plan(start, days, products, level=8, opening=5, in_transit=0, failed=()
             "reorder_quantity": 2 * product,
             "pack_units": 1,
             "minimum_order_units": 1,
+            "last_order_date_key": 99991231,
             "failed_order_days": [to_date(k).day for k in failed if k // 100 == month],
         }
         for month in months
@@ -360,6 +361,8 @@ def location_worlds(draw, location_key, start, days, most_carts):
     for row in plan:
         ranged_after, available, in_transit, liquidated_after = openings[row["product_key"]]
         if liquidated_after is not None:
+            last_order = start + timedelta(days=liquidated_after - 5)
+            row["last_order_date_key"] = to_key(last_order)
             row["liquidation_date_key"] = to_key(start + timedelta(days=liquidated_after))
         row["ranged_from_date_key"] = to_key(start + timedelta(days=ranged_after))
         is_first_month = row["month_key"] == to_key(start) // 100
