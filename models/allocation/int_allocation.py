@@ -699,8 +699,8 @@ class Simulator:
         """Order up to the level; what the supplier fails is recorded and not in transit.
 
         Orders are rounded up to whole packs, and none is made below the least one. Positions are
-        reviewed while they are ranged, up to their last day of orders; their first delivery, which is no smaller than the least
-        order, is ordered to come then.
+        reviewed while they are ranged, up to their last day of orders; their first delivery, which
+        is no smaller than the least order, is ordered to come then.
         """
         calendar, at = self.calendar, day - self.calendar.first_day
         is_reviewed = calendar.is_review[:, at][self.location] & self.is_ranged(day)

@@ -22,8 +22,8 @@ from, so a window that grows by a month has that month planned and no other.
 
 A product is ranged at a location from its launch delivery on, which always comes: on the first
 receipt day of the two weeks that end with the launch, or else on the day of the launch. Levels
-cover demand up to the end of life, and the last delivery comes some weeks before it; what is left some days after it is liquidated, and the product
-is not ranged any more.
+cover demand up to the end of life, and the last delivery comes some weeks before it; what is left
+some days after it is liquidated, and the product is not ranged any more.
 
 P is the number of products of a location, S of positions of its calibration sample, M of months, R
 of rows (see ShelvesByFailures), K of failed orders in a row that are told apart.
@@ -450,7 +450,7 @@ def shares_until(end_of_life_day, months):
     return np.clip((end_of_life_day + 1 - first) / (stop - first), 0, 1)
 
 
-def failure_shares(start, stay, most):
+def failure_shares(most, start, stay):
     """(most + 1,) long-run shares of reviews after 0, 1, 2, ... failed orders in a row.
 
     The stationary state of the Markov chain of outages; the last share is that of all longer ones.
@@ -596,7 +596,7 @@ def leaving_units(location, share_bought, means, draws):
 def failures_before(location, day, size, chances):
     """(size,) failed orders in a row before that of a review day comes."""
     start, stay = chances
-    shares = failure_shares(start, stay, location.schedule.most_failures)
+    shares = failure_shares(location.schedule.most_failures, start, stay)
     shares *= np.where(np.arange(len(shares)) == 0, 1 - start, 1 - stay)
     ((draws,),) = location.uniforms(FAILURES_BEFORE, [day], size)
     found = np.searchsorted(np.cumsum(shares / max(shares.sum(), 1e-9)), draws, side="right")
@@ -755,7 +755,7 @@ def sample_of(location, count):
 def long_run_chances(target_rate, schedule, rates):
     """Chances of outages that meet the target; rates: (K + 1,), by failed orders."""
     most = len(rates) - 1
-    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(*c, most) @ rates)
+    strength = strength_for(target_rate, schedule, lambda *c: failure_shares(most, *c) @ rates)
     return schedule.outage_chances(strength)
 
 
@@ -782,7 +782,7 @@ def shares_bought(
         of_month = months[month], shares[-1:], chances, demand[month], level[month]
         _, empty, low = play_months(location, trial, *of_month, launches, packs)
         chances = long_run_chances(target_rate, location.schedule, empty.mean(axis=0))
-        by_failures = failure_shares(*chances, location.schedule.most_failures)
+        by_failures = failure_shares(location.schedule.most_failures, *chances)
         shares.append(location.selling.share_bought(by_failures @ low.mean(axis=0)))
     return np.array(shares[1:])
 
@@ -809,7 +809,7 @@ def first_calibration(location, target_rate, sample):
     chances = long_run_chances(target_rate, schedule, empty[is_emptied].mean(axis=0))
     rates = rate_by_opening(location, days, empty, *chances)
     before = long_run_chances(target_rate, schedule, rates)
-    before = failure_shares(*before, schedule.most_failures)
+    before = failure_shares(schedule.most_failures, *before)
     empty_days = empty[days >= month_days(months[-1])[0]].sum(axis=0)
     return calibration_of(chances, shares, empty_days, shelves, trial), before, shares[0]
 
@@ -914,7 +914,7 @@ def packs_from(rows, location):
         for name in ("pack_units", "minimum_packs", "carton_units")
     )
     if location.schedule.orders_cartons:
-        pack, minimum = carton, 1
+        pack, minimum = carton, np.ones_like(carton)
     last_day = np.asarray(rows["end_of_life_day"].combine_chunks()).astype(np.int64)
     schedule = location.schedule
     last_order = last_day - schedule.last_delivery_days - schedule.lead_time_days

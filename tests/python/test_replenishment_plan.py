@@ -159,7 +159,7 @@ def test_levels_cover_the_days_ahead(replenishment):
 
 @given(start=st.floats(0, 1), stay=st.floats(0, 0.99))
 def test_long_run_shares_do_not_change_at_a_review(replenishment, start, stay):
-    shares = replenishment.failure_shares(start, stay, 9)
+    shares = replenishment.failure_shares(9, start, stay)
     assert shares.sum() == pytest.approx(1)
     assert replenishment.after_review(shares, start, stay) == pytest.approx(shares, abs=1e-12)
 
@@ -422,7 +422,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     )
     empty = 1 - np.exp(-failures / 10)
     chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
-    of_failures = replenishment.failure_shares(*chances, 9)
+    of_failures = replenishment.failure_shares(9, *chances)
     expected = [
         warehouse.selling.share_bought(
             of_failures @ (np.minimum(empty * n, 1) + np.minimum(2 * empty * n, 1)) / 3
@@ -537,7 +537,7 @@ def test_orders_due_later_fail_by_chance(replenishment, store, days_since_review
 def test_outages_before_the_first_day_are_those_of_the_last_review(replenishment, store):
     """A window that begins a day later has the same last review, and so the same outages."""
     demand, level = np.full(200, 0.5), np.full(200, 40)
-    shares = replenishment.failure_shares(0.3, 0.8, 9)
+    shares = replenishment.failure_shares(9, 0.3, 0.8)
     first, later = (
         replenishment.opening_stock(
             replace(store, first_day=FIRST_DAY + n, days_since_review=5 + n),
@@ -560,7 +560,7 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
 
         monkeypatch.setattr(replenishment, name, recorded)
 
-    shares = replenishment.failure_shares(0.2, 0.7, 9)
+    shares = replenishment.failure_shares(9, 0.2, 0.7)
     calibration = replenishment.Calibration(
         (0.2, 0.7), 0.8, np.zeros(10), [np.zeros(34 * 1000, int)]
     )
