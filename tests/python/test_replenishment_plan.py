@@ -496,13 +496,14 @@ def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
 def test_a_position_plays_no_part_from_its_liquidation_on(replenishment, warehouse):
     """Two positions, one of them empty, which is liquidated on the third day."""
     level, demand = np.array([[9, 0]]), np.array([[3e-6, 1e-6]])  # none is sold
-    shelves = replenishment.ShelvesByFailures(warehouse.selling, level[0])
-    for _ in range(replenishment.MOST_FAILURES + 1):
-        shelves.review(level[0])
+    shelves = replenishment.ShelvesByFailures(warehouse.selling, 9, level[0])
+    packs = replenishment.Packs.single(2)
+    for _ in range(10):
+        shelves.review(level[0], packs)
     until = np.array([replenishment.NEVER, FIRST_DAY + 2])
     launches = replenishment.Launches(day=np.zeros(2, int), units=level[0], until=until)
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], demand, level, launches
+        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
     )
     assert empty[:4, 0].tolist() == [1 / 2, 1 / 2, 0, 0]
     assert low[:4, 0].tolist() == pytest.approx([1 / 4, 1 / 4, 0, 0])
