@@ -1,5 +1,5 @@
--- Each review orders up to the level of the plan in whole packs, whatever was sold, but nothing below
--- the least order; receipts come on calendar days only and bring what one review ordered.
+-- Each review orders up to the level of the plan in whole packs, whatever was sold, but nothing
+-- below the least order; receipts come on calendar days only and bring what one review ordered.
 with
 
 events as (
