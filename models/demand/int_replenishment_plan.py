@@ -42,7 +42,7 @@ FAILURES_BEFORE, LEFTOVER = 17, 18
 # Of the shocks of products and of products at a location, by what they are drawn for.
 SHOCKS = {CALIBRATION: (7, 13), BURN_IN: (14, 15)}
 
-LONGEST_OUTAGE_DAYS = 126  # failed orders in a row are told apart up to so many days of them
+LONGEST_OUTAGE_DAYS = 224  # failed orders in a row are told apart up to so many days of them
 SAMPLE_SIZE = 1000  # positions of the calibration sample of a location
 MONTHS_TO_EMPTY = 2  # the outages of a month empty shelves in so many months after it
 FIRST_MONTHS = MONTHS_TO_EMPTY + 1  # so many months have the same outages

@@ -187,7 +187,7 @@ def test_stronger_outages_begin_more_often_then_last_longer(store):
     assert (1 - start) ** 2 == pytest.approx(0.6)
     assert weekly.outage_chances(0.1) == pytest.approx((0.1, math.exp(-7 / 45)))
     # As many days of failures are told apart.
-    assert (schedule.most_failures, weekly.most_failures) == (9, 18)
+    assert (schedule.most_failures, weekly.most_failures) == (16, 32)
 
 
 @pytest.mark.parametrize(("rate", "strength"), [(0.0, 0.999), (1.0, 0.0)])
@@ -354,9 +354,10 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     replenishment, store, monkeypatch
 ):
     """In the two months after it; those of the first three months in the second and third."""
-    failures = np.arange(10)
-    shelves = replenishment.ShelvesByFailures(store.selling, 9, np.array([9]))
-    for _ in range(10):
+    most = store.schedule.most_failures
+    failures = np.arange(most + 1)
+    shelves = replenishment.ShelvesByFailures(store.selling, most, np.array([9]))
+    for _ in failures:
         shelves.review(np.array([9]), replenishment.Packs.single(1))
     before, played = [], []
 
@@ -407,7 +408,8 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
 
 def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, monkeypatch):
     """A month is played with the share of the one before."""
-    failures = np.arange(10)
+    most = warehouse.schedule.most_failures
+    failures = np.arange(most + 1)
     played = []
 
     def play(location, shelves, months, share, chances, demand, level, launches, packs):
@@ -422,7 +424,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     )
     empty = 1 - np.exp(-failures / 10)
     chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
-    of_failures = replenishment.failure_shares(9, *chances)
+    of_failures = replenishment.failure_shares(most, *chances)
     expected = [
         warehouse.selling.share_bought(
             of_failures @ (np.minimum(empty * n, 1) + np.minimum(2 * empty * n, 1)) / 3
@@ -979,7 +981,14 @@ PACKS = ((6, 1, 12), (4, 1, 12), (2, 1, 6), (1, 2, 2), (3, 1, 6))
 
 @pytest.mark.parametrize(
     ("kind", "level"),
-    [("weekly_store", 1), ("weekly_store", 0.3), ("store", 1), ("cartons", 1), ("cartons", 3)],
+    [
+        ("weekly_store", 1),
+        ("weekly_store", 0.3),
+        ("store", 1),
+        ("cartons", 0.3),
+        ("cartons", 1),
+        ("cartons", 3),
+    ],
 )
 def test_packs_do_not_move_the_rate(replenishment, allocation, request, kind, level):
     """What orders leave over of a pack is there when later ones fail."""
