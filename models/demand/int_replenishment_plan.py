@@ -419,9 +419,10 @@ def on_days(levels, first_week, days):
 def levels_for(demand):
     """Order-up-to levels for the units wanted in the days to cover (any shape).
 
-    One unit more, so that slow movers are not bought too late.
+    The nearest whole number, but one at least: slow movers sell out now and then, as they do in a
+    shop, and suppliers are not to blame for all stockouts.
     """
-    return np.where(demand > 0, np.ceil(demand) + 1, 0).astype(np.int64)
+    return np.where(demand > 0, np.maximum(np.floor(demand + 0.5), 1), 0).astype(np.int64)
 
 
 def order_up_to_levels(stocking_demand, correction, cover_days):

@@ -151,10 +151,12 @@ def test_levels_cover_the_days_ahead(replenishment):
     # From the first day 60 days are 30 of this month and the next; from mid-month 15, 30 and 15.
     demand = np.array([[1.0, 0.0, 0.01], [2.0, 0.0, 0.01], [3.0, 0.0, 0.01], [0.0, 0.0, 0.0]])
     levels = replenishment.order_up_to_levels(demand, np.ones((2, 3)), 60)
-    assert levels.tolist() == [[15 + 60 + 45 + 1, 0, 2], [60 + 90 + 1, 0, 2]]
+    assert levels.tolist() == [[15 + 60 + 45, 0, 1], [60 + 90, 0, 1]]
     correction = np.array([[1.0], [0.5]])
     levels = replenishment.order_up_to_levels(demand[:, :1], correction, 10)
-    assert levels[:, 0].tolist() == [11, 11]
+    assert levels[:, 0].tolist() == [10, 10]
+    # Of slow movers whole units, as near as can be, but one at least.
+    assert replenishment.levels_for(np.array([0, 0.01, 1.4, 1.6, 2.5])).tolist() == [0, 1, 1, 2, 3]
 
 
 @given(start=st.floats(0, 1), stay=st.floats(0, 0.99))
@@ -577,7 +579,7 @@ def test_opening_stock_is_that_of_the_first_month(replenishment, warehouse, monk
     assert planned.tolist() == demand["mean_daily_demand"].to_pylist()[:5]
     stocking = demand["usual_daily_demand"].to_numpy()[:5]
     # No product is ordered again that is launched on the first day.
-    assert level.tolist() == [*(np.ceil(stocking * 45) + 1)[:4].tolist(), 0]
+    assert level.tolist() == [*replenishment.levels_for(stocking * 45)[:4].tolist(), 0]
     assert outages == [shares, *calibration.chances]
     opening = rows["opening_available"] + rows["opening_in_transit"]
     assert opening[:4].tolist() == [0, 2, 4, 6]
@@ -836,7 +838,7 @@ def test_opening_stock_is_given_once_and_not_above_the_level(
     opening = rows.loc[first, "opening_available"] + rows.loc[first, "opening_in_transit"]
     assert (rows.loc[first, "opening_available"] >= 0).all()
     # As if the demand of the first month had always held.
-    level = np.ceil(rows.loc[first, "planned_daily_demand"] * 60) + 1
+    level = np.maximum(np.floor(rows.loc[first, "planned_daily_demand"] * 60 + 0.5), 1)
     assert (opening <= level).all()
     # What was ordered in the last seven days is on its way.
     is_due = days_since_review in range(1, 8)
@@ -970,7 +972,7 @@ def test_allocation_meets_the_target(
     assert is_empty.mean() == pytest.approx(target_rate, abs=0.002 + 2 * standard_error)
     # Neither the first days nor the last ones make up for the others.
     for days in (is_empty[:14], is_empty[-14:]):
-        assert days.mean() == pytest.approx(target_rate, rel=0.25)
+        assert days.mean() == pytest.approx(target_rate, abs=max(0.25 * target_rate, 0.01))
     # Slow and fast movers alike have stockouts.
     for products in np.array_split(positions, 4):
         assert target_rate / 3 < products.mean() < target_rate * 3
@@ -1071,7 +1073,7 @@ def test_plan_of_an_end_of_life(replenishment, store):
         planned = demand.loc[demand["product_key"] == product, "mean_daily_demand"]
         units = planned.to_numpy() * (stops - starts)
         for n, level in enumerate(of_product["order_up_to_level"]):
-            assert level <= np.ceil(units[n:].sum()) + 1
+            assert level <= max(np.floor(units[n:].sum() + 0.5), 1)
             assert (level > 0) == (units[n:].sum() > 0)
         without_end = endless.loc[endless["product_key"] == product, "order_up_to_level"]
         is_lower = of_product["order_up_to_level"].to_numpy() < without_end.to_numpy()
