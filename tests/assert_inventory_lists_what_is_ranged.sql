@@ -1,6 +1,7 @@
 -- A snapshot lists what is ranged: at each location a product has a row on every day from its
 -- launch delivery on, which comes on the first receipt day of the two weeks that end with the
--- launch, or else on the day of the launch; and none before, when it cannot be out of stock. The
+-- launch, or else on the day of the launch; and none before, when it cannot be out of stock. What
+-- would come to a closed store comes on the next open day, or for a launch on the one before. The
 -- last is the eve of the day on which what is left after its end of life is liquidated.
 -- Locations without any demand, such as stores at a digital_share of 1, take no part.
 with
@@ -41,35 +42,71 @@ products as (
 
 ),
 
-ranged as (
+closed_days as (
+
+    select collect_list(holiday_date) as closed_dates
+    from {{ ref('int_holiday_calendar') }}
+    where day_kind = 'closed' and precedence = 1
+
+),
+
+-- The first receipt day of the two weeks, if the location is open.
+due as (
 
     select
         products.product_key,
+        products.launch_date,
+        products.last_sale_date,
         locations.location_key,
-        greatest(
-            {{ first_simulated_day() }},
-            least(
-                date_add(
-                    products.earliest_date,
-                    cast(
-                        pmod(
-                            datediff(supply_calendar.next_receipt_date, products.earliest_date),
-                            supply_calendar.review_period_days
-                        ) as int
-                    )
-                ),
-                products.launch_date
+        schedules.liquidation_lag_days,
+        if(
+            gold_locations.location_type = 'store', closed_days.closed_dates, array()
+        ) as closed_dates,
+        date_add(
+            products.earliest_date,
+            cast(
+                pmod(
+                    datediff(
+                        date_sub(
+                            supply_calendar.calendar_date,
+                            supply_calendar.days_since_review - supply_calendar.lead_time_days
+                        ),
+                        products.earliest_date
+                    ),
+                    supply_calendar.review_period_days
+                ) as int
             )
-        ) as first_date,
-        least(
-            {{ last_simulated_day() }},
-            date_add(products.last_sale_date, schedules.liquidation_lag_days - 1)
-        ) as last_date
+        ) as receipt_date
     from locations
     inner join gold_locations on locations.location_key = gold_locations.location_key
     inner join schedules on gold_locations.location_type = schedules.location_type
     inner join supply_calendar on locations.location_key = supply_calendar.location_key
     cross join products
+    cross join closed_days
+
+),
+
+ranged as (
+
+    select
+        product_key,
+        location_key,
+        greatest(
+            {{ first_simulated_day() }},
+            least(
+                -- No store is closed for more than a day.
+                if(
+                    array_contains(closed_dates, receipt_date), date_add(receipt_date, 1), receipt_date
+                ),
+                if(
+                    array_contains(closed_dates, launch_date), date_sub(launch_date, 1), launch_date
+                )
+            )
+        ) as first_date,
+        least(
+            {{ last_simulated_day() }}, date_add(last_sale_date, liquidation_lag_days - 1)
+        ) as last_date
+    from due
 
 ),
 

@@ -1,5 +1,6 @@
 -- Each review orders up to the level of the plan in whole packs, whatever was sold, but nothing
 -- below the least order; receipts come on calendar days only and bring what one review ordered.
+-- No store has a receipt on a day on which it is closed.
 with
 
 events as (
@@ -29,6 +30,27 @@ supply_calendar as (
 
     select * from {{ ref('int_supply_calendar') }}
     where {{ is_new('date_key') }}
+
+),
+
+-- When orders of these days arrive.
+arrivals as (
+
+    select * from {{ ref('int_supply_calendar') }}
+    where {{ is_new('date_key', days_back=60) }}
+
+),
+
+store_days as (
+
+    select * from {{ ref('int_traffic_plan') }}
+    where channel_group = 'store'
+
+),
+
+locations as (
+
+    select * from {{ ref('gold_location_dim') }}
 
 ),
 
@@ -164,6 +186,14 @@ wrong_receipts as (
             and receipts.location_key = ordered.location_key
             and receipts.reference_date_key = ordered.date_key
             and ordered.event_type = 'order'
+    left join arrivals
+        on
+            receipts.location_key = arrivals.location_key
+            and receipts.reference_date_key = arrivals.date_key
+    left join locations
+        on receipts.location_key = locations.location_key
+    left join store_days
+        on receipts.date_key = store_days.date_key
     left join replenishment_plan as launched
         on
             receipts.product_key = launched.product_key
@@ -178,10 +208,9 @@ wrong_receipts as (
             not coalesce(
                 supply_calendar.is_receipt_day or launched.product_key is not null, false
             )
-            or datediff(
-                {{ date_of_key('receipts.date_key') }},
-                {{ date_of_key('receipts.reference_date_key') }}
-            ) != supply_calendar.lead_time_days
+            or coalesce(arrivals.arrival_date, supply_calendar.calendar_date)
+            != supply_calendar.calendar_date
+            or (locations.location_type = 'store' and store_days.day_kind = 'closed')
             -- Orders from before the first day are not in the table.
             or (
                 {{ date_of_key('receipts.reference_date_key') }} >= {{ first_simulated_day() }}

@@ -254,7 +254,9 @@ class Calendar:
     """Supply days and season of S locations; D simulated days, the same for all of them.
 
     location_key: (S,) increasing. first_day: number of the first day. is_review, is_receipt,
-    is_peak: (S, D) booleans. lead_time_days: (S,), from a review to the arrival of its order.
+    is_peak: (S, D) booleans. arrival_day: (S, D) numbers of the days on which an order of each day
+    arrives; lead_time_days: (S,), how long that takes unless the location is closed then.
+    last_review: (S,) number of the last review day before the first day.
     """
 
     location_key: np.ndarray
@@ -262,7 +264,9 @@ class Calendar:
     is_review: np.ndarray
     is_receipt: np.ndarray
     is_peak: np.ndarray
+    arrival_day: np.ndarray
     lead_time_days: np.ndarray
+    last_review: np.ndarray
 
     def days_of_month(self, month_key):
         """Numbers of the simulated days of a month (YYYYMM), increasing."""
@@ -273,6 +277,11 @@ class Calendar:
     def rows_of(self, rows):
         """(N,) indexes here of the locations of (N,) location_key."""
         return np.searchsorted(self.location_key, rows["location_key"])
+
+    def longest_lead_time(self):
+        """Days from an order to its arrival at most."""
+        days = np.arange(self.first_day, self.first_day + self.is_review.shape[1])
+        return int((self.arrival_day - days).max())
 
     def first_receipt_days(self):
         """(S,) numbers of the first receipt days; of the day after the last where there is none."""
@@ -414,14 +423,15 @@ def opening_state(plan, calendar):
 def opening_orders(rows, calendar, after):
     """What was ordered before the first day and is due after a day (see State).
 
-    rows: dict of arrays, location_key and OPENING_FIELDS. Its day is the first calendar receipt
-    day, for a launch delivery that of the launch.
+    rows: dict of arrays, location_key and OPENING_FIELDS. It comes on the first calendar receipt
+    day, a launch delivery on that of the launch.
     """
     location = calendar.rows_of(rows)
     ranged_from = day_numbers(rows["ranged_from_date_key"])
     is_launch = ranged_from >= calendar.first_day
     due = np.where(is_launch, ranged_from, calendar.first_receipt_days()[location])
-    ordered_on = due - calendar.lead_time_days[location]
+    launched_on = ranged_from - calendar.lead_time_days[location]
+    ordered_on = np.where(is_launch, launched_on, calendar.last_review[location])
     return due_rows(rows, ordered_on, due, rows["opening_in_transit"], after)
 
 
@@ -719,7 +729,7 @@ class Simulator:
         self.record_event(day, ORDER, position, accepted, day)
         self.record_event(day, FAILED_ORDER, position, wanted - accepted, day)
         position, accepted = position[accepted > 0], accepted[accepted > 0]
-        due = day + calendar.lead_time_days[self.location[position]]
+        due = calendar.arrival_day[self.location[position], at]
         self.due_orders.add(due, position, accepted, np.full(len(due), day))
 
     def wait_for(self, lines):
@@ -944,7 +954,7 @@ def state_from_rows(rows, calendar, day):
         due = unpacked(rows[kind], DUE_FIELDS)
         began, lag = day_numbers(due["date_key"]), due["lag_days"]
         if kind == DUE_ORDER:
-            lag = calendar.lead_time_days[calendar.rows_of(due)]
+            lag = calendar.arrival_day[calendar.rows_of(due), began - calendar.first_day] - began
         return due_rows(due, began, began + lag, due["quantity"], day)
 
     opening_rows = unpacked(rows[OPENING_ORDER], OPENING_FIELDS)
@@ -1020,15 +1030,24 @@ def calendar_from_rows(days):
             "is_receipt_day": bool,
             "is_peak_season": bool,
             "lead_time_days": np.int64,
+            "days_since_review": np.int64,
+            "review_period_days": np.int64,
+            "arrival_date": "datetime64[D]",
         }.items()
     }
+    first_day = int(day_numbers(days["date_key"].min()))
+    since_review, period = (
+        of_location[name][:, 0] for name in ("days_since_review", "review_period_days")
+    )
     return Calendar(
         location_key=locations,
-        first_day=int(day_numbers(days["date_key"].min())),
+        first_day=first_day,
         is_review=of_location["is_review_day"],
         is_receipt=of_location["is_receipt_day"],
         is_peak=of_location["is_peak_season"],
+        arrival_day=of_location["arrival_date"].astype(np.int64),
         lead_time_days=of_location["lead_time_days"][:, 0],
+        last_review=first_day - np.where(since_review == 0, period, since_review),
     )
 
 
@@ -1090,7 +1109,7 @@ def state_sources(tables, calendar, closed_day, longest_wait):
         f"month_key = {date_keys(calendar.first_day) // 100} and opening_in_transit > 0"
         f" and (ranged_from_date_key > {date_keys(closed_day)} or {is_early})"
     )
-    events = of_kind(STOCK_EVENT, calendar.lead_time_days.max())
+    events = of_kind(STOCK_EVENT, calendar.longest_lead_time())
     orders = events.filter("event_type = 'order'").selectExpr(*grain, "0 as lag_days", "quantity")
     wait = "return_lag_days + restock_delay_days"
     returns = of_kind(LINE_OUTCOME, longest_wait)

@@ -21,7 +21,8 @@ Months are planned one after the other. The plan of a month keeps what that of t
 from, so a window that grows by a month has that month planned and no other.
 
 A product is ranged at a location from its launch delivery on, which always comes: on the first
-receipt day of the two weeks that end with the launch, or else on the day of the launch. Levels
+receipt day of the two weeks that end with the launch, or else on the day of the launch. Nothing is
+delivered to a closed store: it comes on the next open day, for a launch on the one before. Levels
 cover demand up to the end of life, and the last delivery comes some weeks before it; what is left
 some days after it is liquidated, and the product is not ranged any more.
 
@@ -161,7 +162,7 @@ class Location:
     """One location and its calendar, in days since 1970-01-01; first_day is the first simulated.
 
     days_since_review: on the first day; 0 is a review day. shocks: of a product and of a product
-    at a location.
+    at a location. closed_days: on which nothing is delivered.
     """
 
     seed: int
@@ -172,6 +173,7 @@ class Location:
     selling: Selling
     planner: Planner
     shocks: tuple
+    closed_days: frozenset = frozenset()
 
     def uniforms(self, stream, days, size, uses=1):
         """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day."""
@@ -195,12 +197,25 @@ class Location:
         period = self.schedule.review_period_days
         return (day - self.first_day + self.days_since_review) % period or period
 
+    def arrival(self, day):
+        """Day on which the order of the last review before the day arrives, or the next review."""
+        from_review = self.days_from_review(day)
+        arrival = day - from_review + self.schedule.lead_time_days
+        while arrival in self.closed_days:
+            arrival += 1
+        return min(arrival, day - from_review + self.schedule.review_period_days)
+
     def ranged_from(self, launch_day):
         """(P,) days from which products with launch days (P,) are ranged here."""
         earliest = launch_day - DAYS_BEFORE_LAUNCH
         since_review = earliest - self.first_day + self.days_since_review
         wait = (self.schedule.lead_time_days - since_review) % self.schedule.review_period_days
-        return np.minimum(earliest + wait, launch_day)
+        closed, receipt, launch_day = sorted(self.closed_days), earliest + wait, launch_day.copy()
+        while (at := np.isin(receipt, closed)).any():
+            receipt[at] += 1
+        while (at := np.isin(launch_day, closed)).any():
+            launch_day[at] -= 1
+        return np.minimum(receipt, launch_day)
 
 
 @dataclass(frozen=True)
@@ -649,7 +664,7 @@ def opening_stock(location, share_bought, demand, level, packs, shares, start, s
     )
     since_review = location.days_from_review(location.first_day)
     last_review = location.first_day - since_review
-    is_due_later = since_review <= location.schedule.lead_time_days
+    is_due_later = location.arrival(location.first_day) >= location.first_day
     ((draws,),) = location.uniforms(OUTAGE_AGE, [last_review], len(demand))
     failures = np.searchsorted(np.cumsum(shares), draws, side="right")
     failures = np.minimum(failures, len(shares) - 1)
@@ -704,12 +719,12 @@ def play_months(location, shelves, months, share_bought, chances, demand, level,
         leaving = leaving_units(location, share_bought[n], means, draws[:3])
         sales = zip(*leaving, draws[3], strict=True)
         for day, of_day in zip(days.tolist(), sales, strict=True):
-            from_review = location.days_from_review(day)
-            if from_review == schedule.lead_time_days:
+            arrival = location.arrival(day)
+            if day == arrival:
                 shelves.receive()
             shelves.launch(launches.units, np.flatnonzero(launches.day == day))
             is_ranged = (launches.day <= day) & (day < launches.until)
-            on_shelf = shelves.on_shelf(from_review >= schedule.lead_time_days)
+            on_shelf = shelves.on_shelf(day >= arrival)
             if selling.share_bought_if_low < 1:
                 is_low = on_shelf < selling.low_inventory_threshold
                 ranged_demand = demand[n] * is_ranged
@@ -717,7 +732,7 @@ def play_months(location, shelves, months, share_bought, chances, demand, level,
             shelves.sell(*of_day)
             is_empty = (on_shelf == 0) & is_ranged
             empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
-            if from_review == schedule.review_period_days:
+            if location.days_from_review(day) == schedule.review_period_days:
                 failures = failures_before(location, day, size, chances)
                 shelves.review(packs.level_on(day, level[n]), packs, failures)
         all_days.append(days)
@@ -732,16 +747,14 @@ def rate_by_opening(location, days, empty, start, stay):
     """
     on_shelf = np.eye(empty.shape[1])
     ordered = on_shelf
-    lead_time, period = location.schedule.lead_time_days, location.schedule.review_period_days
-    if location.days_from_review(location.first_day) <= lead_time:
+    if location.arrival(location.first_day) >= location.first_day:
         ordered = after_review(on_shelf, start, stay)
     rates = np.zeros(empty.shape[1])
     for day, empty_today in zip(days.tolist(), empty, strict=True):
-        from_review = location.days_from_review(day)
-        if from_review == lead_time:
+        if day == location.arrival(day):
             on_shelf = ordered
         rates += on_shelf @ empty_today
-        if from_review == period:
+        if location.days_from_review(day) == location.schedule.review_period_days:
             ordered = after_review(ordered, start, stay)
     return rates / len(days)
 
@@ -1172,8 +1185,8 @@ def locations_from(frames, sellings, seed):
     """Dict of location_key -> Location.
 
     frames: pandas frames of gold_location_dim, int_location_demand, supply_schedule,
-    planner_settings, demand_levels, and of the first day of int_supply_calendar, by name.
-    sellings: dict of channel group -> Selling.
+    planner_settings, demand_levels, of closed days of int_holiday_calendar, and of the first day of
+    int_supply_calendar, by name. sellings: dict of channel group -> Selling.
     """
     schedules = {
         row.location_type: Schedule(
@@ -1196,6 +1209,8 @@ def locations_from(frames, sellings, seed):
         )
         for name in ("product_shock", "store_shock")
     )
+    closed_days = frames["int_holiday_calendar"]["holiday_date"].to_numpy("datetime64[D]")
+    closed_days = frozenset(closed_days.astype(np.int64).tolist())
     rows = frames["int_supply_calendar"].merge(frames["gold_location_dim"], on="location_key")
     rows = rows.merge(frames["int_location_demand"], on="location_key")
     return {
@@ -1208,6 +1223,7 @@ def locations_from(frames, sellings, seed):
             selling=sellings[row.channel_group],
             planner=Planner(**settings.to_dict()),
             shocks=shocks,
+            closed_days=closed_days if row.location_type == "store" else frozenset(),
         )
         for row in rows.itertuples()
     }
@@ -1304,6 +1320,9 @@ def model(dbt, session):
         "int_supply_calendar": calendar.filter(calendar.calendar_date == world.first_date).select(
             "location_key", "calendar_date", "days_since_review"
         ),
+        "int_holiday_calendar": dbt.ref("int_holiday_calendar")
+        .filter("day_kind = 'closed' and precedence = 1")
+        .select("holiday_date"),
     }
     frames = {name: table.toPandas() for name, table in tables.items()}
     traffic = traffic_from(traffic, promotion_days, products.count())

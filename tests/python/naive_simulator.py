@@ -61,15 +61,18 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
     last_receipt = {}
     arriving = defaultdict(list)  # date_key -> (product, quantity, ordered on)
     lead_time = timedelta(days=calendar[0]["lead_time_days"])
+    since_review = calendar[0]["days_since_review"] or calendar[0]["review_period_days"]
+    last_review = to_date(calendar[0]["date_key"]) - timedelta(days=since_review)
     receipt_days = [day["date_key"] for day in calendar if day["is_receipt_day"]]
     for product, quantity in in_transit.items():
         if ranged_from[product] >= calendar[0]["date_key"]:
             due = ranged_from[product]
+            ordered_on = to_date(due) - lead_time
         elif receipt_days:
-            due = receipt_days[0]
+            due, ordered_on = receipt_days[0], last_review
         else:
             continue  # it is still on its way on the last day
-        arriving[due].append((product, quantity, to_key(to_date(due) - lead_time)))
+        arriving[due].append((product, quantity, to_key(ordered_on)))
     coming_back = defaultdict(list)
     recoveries = defaultdict(list)
     written_off = defaultdict(list)
@@ -215,14 +218,14 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                 "last_receipt_date_key": last_receipt.get(product),
             }
         # 9 orders
-        arrival = to_key(today + lead_time)
+        arrival = to_key(calendar_day["arrival_date"])
         for product in available:
             is_ranged = ranged_from[product] <= date_key < liquidated_on[product]
             is_reviewed = calendar_day["is_review_day"] and is_ranged
             row = plan_of[product, date_key // 100]
             if date_key > row["last_order_date_key"]:
                 is_reviewed = False
-            if not is_reviewed and arrival != ranged_from[product]:
+            if not is_reviewed and to_key(today + lead_time) != ranged_from[product]:
                 continue
             level = row["order_up_to_level"]
             missing = max(0, level - available[product] - in_transit[product])

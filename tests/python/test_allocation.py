@@ -24,18 +24,31 @@ def allocation(load_model):
     return load_model(MODEL)
 
 
-def make_calendar(start, days, review_period=5, lead_time=3, offset=0):
-    rows = []
+def make_calendar(start, days, review_period=5, lead_time=3, offset=0, closed=()):
+    """closed: days from the start on which nothing is delivered."""
+    closed, rows = {start + timedelta(days=n) for n in closed}, []
+
+    def arrival(ordered_on):
+        day = ordered_on + timedelta(days=lead_time)
+        while day in closed:
+            day += timedelta(days=1)
+        return day
+
     for n in range(days):
         day = start + timedelta(days=n)
         phase = (day.toordinal() + offset) % review_period
+        before = [day - timedelta(days=ago) for ago in range(lead_time + len(closed) + 1)]
+        reviews = [d for d in before if (d.toordinal() + offset) % review_period == 0]
         rows.append(
             {
                 "date_key": to_key(day),
                 "is_review_day": phase == 0,
-                "is_receipt_day": phase == lead_time % review_period,
+                "is_receipt_day": day in map(arrival, reviews),
                 "is_peak_season": day.month in (11, 12),
                 "lead_time_days": lead_time,
+                "days_since_review": phase,
+                "review_period_days": review_period,
+                "arrival_date": arrival(day),
             }
         )
     return rows
@@ -342,13 +355,16 @@ def location_worlds(draw, location_key, start, days, most_carts):
     """Calendar, plan, adjustments and lines of a location."""
     review = draw(st.integers(1, 9))
     lead_time = draw(st.integers(1, review))
-    calendar = make_calendar(start, days, review, lead_time, draw(st.integers(0, 8)))
+    closed = draw(st.sets(st.integers(-2, days + 9), max_size=3))
+    calendar = make_calendar(start, days, review, lead_time, draw(st.integers(0, 8)), closed)
     products = sorted(draw(st.sets(st.integers(1, 5), min_size=1, max_size=4)))
     first_receipt = next((n for n, day in enumerate(calendar) if day["is_receipt_day"]), days)
     openings, packs = {}, {}
     for product in products:
         # Some are launched in these days, some on the shelf or ordered before, some never here.
         ranged_after = draw(st.just(-10) | st.integers(-2, days + lead_time + 2))
+        while ranged_after in closed:
+            ranged_after -= 1
         available = draw(st.integers(0, 6)) if ranged_after < 0 else 0
         first_due = first_receipt if ranged_after < 0 else ranged_after
         # Some are liquidated in these days.
@@ -527,9 +543,11 @@ def write_inputs(allocation, tables, locations):
     types |= {"month_key": pa.int32(), "failed_order_days": pa.list_(pa.int32())}
     types |= dict.fromkeys(("unit_price", "discount_amount"), pa.float64())
     days = ("is_review_day", "is_receipt_day", "is_peak_season")
-    types |= {"lead_time_days": pa.int32()} | dict.fromkeys(days, pa.bool_())
+    lengths = ("lead_time_days", "days_since_review", "review_period_days")
+    types |= dict.fromkeys(lengths, pa.int32()) | dict.fromkeys(days, pa.bool_())
+    types |= {"arrival_date": pa.date32()}
     columns = (
-        ("date_key", "lead_time_days", *days),
+        ("date_key", *lengths, "arrival_date", *days),
         (*allocation.PLAN_FIELDS, "month_key", "failed_order_days"),
         tuple(allocation.ADJUSTMENT_FIELDS),
         (*allocation.LINE_FIELDS, "unit_price", "discount_amount"),
@@ -897,7 +915,7 @@ def test_days_of_a_month_are_those_of_the_window(allocation):
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     first_day = (first - date(1970, 1, 1)).days
     no_day = np.zeros((1, len(days)), bool)
-    calendar = allocation.Calendar(np.array([1]), first_day, no_day, no_day, no_day, np.array([3]))
+    calendar = allocation.Calendar(np.array([1]), first_day, *[no_day] * 4, *[np.array([3])] * 2)
     for month, of_month in itertools.groupby(days, lambda day: to_key(day) // 100):
         expected = [(day - date(1970, 1, 1)).days for day in of_month]
         assert calendar.days_of_month(month).tolist() == expected

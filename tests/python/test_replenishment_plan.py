@@ -896,6 +896,12 @@ def make_lines(rng, location, demand, is_digital):
         next_number += 2 * size
 
 
+def arrival_of(location, day):
+    """First open day from the lead time after a day on."""
+    days = itertools.count(day + location.schedule.lead_time_days)
+    return next(day for day in days if day not in location.closed_days)
+
+
 def stock_of_days(replenishment, allocation, location, demand, target_rate, seed):
     """(D, P) units available at the end of each day of the plan, played by int_allocation.
 
@@ -911,9 +917,11 @@ def stock_of_days(replenishment, allocation, location, demand, target_rate, seed
         location_key=location_key,
         first_day=FIRST_DAY,
         is_review=from_review[None] == schedule.review_period_days,
-        is_receipt=from_review[None] == schedule.lead_time_days,
+        is_receipt=np.array([[location.arrival(day) == day for day in days]]),
         is_peak=np.zeros((1, 90), bool),
+        arrival_day=np.array([[arrival_of(location, day) for day in days]]),
         lead_time_days=np.array([schedule.lead_time_days]),
+        last_review=np.array([FIRST_DAY - from_review[0]]),
     )
     rules = allocation.Rules(
         low_inventory_threshold=5, cart_abandonment_increase=0.1, cart_recovery_rate=0.0
@@ -1152,6 +1160,36 @@ def test_ranged_from_the_first_receipt_of_two_weeks_or_the_launch(replenishment,
     assert location.ranged_from(launch_day).tolist() == expected
 
 
+def test_orders_arrive_on_open_days(store):
+    """Reviews are on the 12th and 26th of October, receipts a week later."""
+    closed = replace(store, closed_days=frozenset([FIRST_DAY + 16, FIRST_DAY + 17]))
+    days = range(FIRST_DAY + 10, FIRST_DAY + 38)
+    assert [store.arrival(day) - FIRST_DAY for day in days] == [16] * 14 + [30] * 14
+    assert [closed.arrival(day) - FIRST_DAY for day in days] == [18] * 14 + [30] * 14
+
+
+def test_what_is_launched_comes_on_an_open_day(store):
+    """After a closed receipt day, but before a closed day of the launch."""
+    launch_day = FIRST_DAY + np.array([16, 17, 18, 19, 29, 30, 31])
+    assert (store.ranged_from(launch_day) - FIRST_DAY).tolist() == [16, 16, 16, 16, 16, 30, 30]
+    closed = replace(store, closed_days=frozenset([FIRST_DAY + 16, FIRST_DAY + 17]))
+    expected = [15, 15, 18, 18, 18, 30, 30]
+    assert (closed.ranged_from(launch_day) - FIRST_DAY).tolist() == expected
+
+
+def test_closed_days_do_not_move_the_rate(replenishment, allocation, store):
+    """As many closed days as can be: every delivery comes three days later."""
+    receipts = [day for day in range(FIRST_DAY - 14, FIRST_DAY + 300) if store.arrival(day) == day]
+    closed_days = frozenset(day + n for day in receipts for n in range(3))
+    closed = replace(store, closed_days=closed_days)
+    demand = make_demand(products=4000)
+    is_empty = stock_of_days(replenishment, allocation, closed, demand, 0.075, 7) == 0
+    positions = is_empty.mean(axis=0)
+    standard_error = positions.std() / math.sqrt(len(positions))
+    assert is_empty.mean() == pytest.approx(0.075, abs=0.002 + 2 * standard_error)
+    assert not closed_days & {closed.arrival(day) for day in receipts}
+
+
 SELLING_CONFIG = {
     "return_rate": 0.2,
     "return_delay_days": (1, 3),
@@ -1257,6 +1295,7 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
         "int_supply_calendar": key.assign(
             calendar_date=pd.to_datetime("2025-10-03"), days_since_review=[5, 0]
         ),
+        "int_holiday_calendar": pd.DataFrame({"holiday_date": [pd.Timestamp("1970-01-03").date()]}),
         "gold_location_dim": key.assign(location_type=["warehouse", "store"]),
         "int_location_demand": key.assign(channel_group=["digital", "store"]),
     }
@@ -1288,6 +1327,7 @@ def test_locations_have_the_schedule_of_their_type(replenishment, store, warehou
             replenishment.Schedule(14, 7, 60, 45.0, pytest.approx(0.03), 14, False, 28),
             store.selling,
             *others,
+            closed_days=frozenset([2]),
         ),
     }
 
