@@ -36,6 +36,53 @@
 {%- endmacro %}
 
 
+{#
+    The same for weights of any sum: whole numbers are spread over buckets 0 to `buckets` - 1. A row
+    whose share is below one bucket may get none. Joined with `uniform_int(..., 0, buckets - 1)`.
+#}
+{% macro share_buckets(relation, columns, group_by=[], weight="weight", buckets=10000) %}
+    select
+        {%- for column in group_by + columns %}
+        {{ column }},
+        {%- endfor %}
+        explode(
+            sequence(
+                cast(weight_before * {{ buckets }} div weight_of_all as int),
+                cast(weight_so_far * {{ buckets }} div weight_of_all as int) - 1
+            )
+        ) as bucket
+    from (
+        select
+            *,
+            weight_so_far - row_weight as weight_before,
+            max(weight_so_far) over (
+                {%- if group_by %}
+                partition by {{ group_by | join(", ") }}
+                {%- endif %}
+            ) as weight_of_all
+        from (
+            select
+                {%- for column in group_by + columns %}
+                {{ column }},
+                {%- endfor %}
+                cast({{ weight }} as bigint) as row_weight,
+                sum(cast({{ weight }} as bigint)) over (
+                    {%- if group_by %}
+                    partition by {{ group_by | join(", ") }}
+                    {%- endif %}
+                    order by {{ columns | join(", ") }}
+                    rows between unbounded preceding and current row
+                ) as weight_so_far
+            from {{ relation }}
+            where {{ weight }} > 0
+        )
+    )
+    where
+        weight_before * {{ buckets }} div weight_of_all
+        < weight_so_far * {{ buckets }} div weight_of_all
+{%- endmacro %}
+
+
 {# The bucket, 0 to 999, that a draw falls into. #}
 {% macro bucket(stream, keys) %}
     {{- uniform_int(stream, keys, 0, 999) }}

@@ -18,62 +18,51 @@ locations as (
 
 ),
 
-city_buckets as (
+location_demand as (
 
-    {{ weighted_buckets('cities', ['city_key']) }}
-
-),
-
-rank_buckets as (
-
-    {{ weighted_buckets('fulfillment_ranks', ['distance_rank']) }}
+    select * from {{ ref('int_location_demand') }}
 
 ),
 
-customers as (
+new_customers as (
+
+    select * from {{ ref('int_new_customers') }}
+    where {{ is_new_date('calendar_date') }}
+
+),
+
+-- Demand in whole millionths of all of the channel group: sums of them are exact. A group that
+-- sells nothing shares its customers evenly.
+group_demand as (
 
     select
-        cast(id as int) as customer_number,
-        {{ bucket('customer_city', ['id']) }} as city_bucket,
-        {{ bucket('customer_fulfillment_rank', ['id']) }} as fulfillment_rank_bucket,
-        {{ uniform('customer_store', ['id']) }} as store_draw,
-        {{ uniform('customer_fulfillment', ['id']) }} as fulfillment_draw
-    from range(1, {{ var('num_customers') | int + 1 }})
+        location_key,
+        channel_group,
+        {{ millionths('average_daily_units') }} as units,
+        sum({{ millionths('average_daily_units') }}) over (partition by channel_group)
+            as units_of_group
+    from location_demand
 
 ),
 
-located as (
+location_cities as (
 
     select
-        customers.customer_number,
-        customers.store_draw,
-        customers.fulfillment_draw,
-        cities.city_key,
-        cities.city as geo_city,
-        cities.region as geo_region,
-        rank_buckets.distance_rank
-    from customers
-    inner join city_buckets
-        on customers.city_bucket = city_buckets.bucket
-    inner join cities
-        on city_buckets.city_key = cities.city_key
-    inner join rank_buckets
-        on customers.fulfillment_rank_bucket = rank_buckets.bucket
-
-),
-
-city_locations as (
-
-    select
-        locations.location_key,
-        locations.channel,
+        group_demand.location_key,
+        group_demand.channel_group,
         cities.city_key,
         cities.latitude,
         cities.longitude,
-        row_number() over (
-            partition by cities.city_key, locations.channel order by locations.location_key
-        ) - 1 as location_index
-    from locations
+        greatest(
+            coalesce(
+                {{ millionths('cast(group_demand.units as double)
+                    / nullif(group_demand.units_of_group, 0)') }},
+                1
+            ),
+            1
+        ) as demand_weight
+    from group_demand
+    inner join locations on group_demand.location_key = locations.location_key
     inner join cities
         on
             locations.city = cities.city
@@ -83,14 +72,12 @@ city_locations as (
 
 serving_cities as (
 
-    select
-        channel,
+    select distinct
+        channel_group,
         city_key,
         latitude,
-        longitude,
-        count(*) as num_locations
-    from city_locations
-    group by channel, city_key, latitude, longitude
+        longitude
+    from location_cities
 
 ),
 
@@ -99,9 +86,8 @@ city_distances as (
 
     select
         cities.city_key,
-        serving_cities.channel,
+        serving_cities.channel_group,
         serving_cities.city_key as serving_city_key,
-        serving_cities.num_locations,
         (cities.latitude - serving_cities.latitude)
         * (cities.latitude - serving_cities.latitude)
         + (cities.longitude - serving_cities.longitude) * 0.78D
@@ -111,54 +97,160 @@ city_distances as (
 
 ),
 
-nearest_cities as (
+ranked_cities as (
 
     select
         city_key,
-        channel,
+        channel_group,
         serving_city_key,
-        num_locations,
         row_number() over (
-            partition by city_key, channel order by squared_distance, serving_city_key
-        ) as distance_rank,
-        count(*) over (partition by city_key, channel) as num_serving_cities
+            partition by city_key, channel_group
+            order by
+                squared_distance,
+                if(city_key = serving_city_key, 0, 1),
+                serving_city_key
+        ) as distance_rank
     from city_distances
 
 ),
 
--- Locations of one city share its customers evenly.
+-- Where customers of a store live: its city, however few live there, and those it is nearest to.
+catchments as (
+
+    select
+        ranked_cities.serving_city_key,
+        cities.city_key,
+        if(
+            cities.city_key = ranked_cities.serving_city_key,
+            greatest(cities.weight, 1),
+            cities.weight
+        ) as weight
+    from ranked_cities
+    inner join cities on ranked_cities.city_key = cities.city_key
+    where ranked_cities.channel_group = 'store' and ranked_cities.distance_rank = 1
+
+),
+
+-- Ranks beyond the last of the seed have a weight of 50, as in the seed's description.
+shippers as (
+
+    select
+        ranked_cities.city_key as store_city_key,
+        location_cities.location_key,
+        location_cities.demand_weight * coalesce(fulfillment_ranks.weight, 50) as weight
+    from ranked_cities
+    inner join location_cities
+        on
+            ranked_cities.channel_group = location_cities.channel_group
+            and ranked_cities.serving_city_key = location_cities.city_key
+    left join fulfillment_ranks
+        on ranked_cities.distance_rank = fulfillment_ranks.distance_rank
+    where ranked_cities.channel_group = 'digital'
+
+),
+
+stores as (
+
+    select * from location_cities
+    where channel_group = 'store'
+
+),
+
+store_buckets as (
+
+    {{ share_buckets('stores', ['location_key'], weight='demand_weight') }}
+
+),
+
+city_buckets as (
+
+    {{ share_buckets('catchments', ['city_key'], group_by=['serving_city_key']) }}
+
+),
+
+shipper_buckets as (
+
+    {{ share_buckets('shippers', ['location_key'], group_by=['store_city_key']) }}
+
+),
+
+joining as (
+
+    select
+        calendar_date as joined_date,
+        location_key as first_location_key,
+        explode(sequence(first_number, first_number + new_customers - 1)) as customer_number
+    from new_customers
+
+),
+
+roster as (
+
+    {%- if not is_appending() %}
+    select
+        cast(id as int) as customer_number,
+        cast('1900-01-01' as date) as joined_date,
+        cast(null as int) as first_location_key
+    from range(1, {{ var('num_customers') | int + 1 }})
+
+    union all
+    {%- endif %}
+
+    select
+        customer_number,
+        joined_date,
+        first_location_key
+    from joining
+
+),
+
+customers as (
+
+    select
+        *,
+        {{ uniform_int('customer_store', ['customer_number'], 0, 9999) }} as store_bucket,
+        {{ uniform_int('customer_city', ['customer_number'], 0, 9999) }} as city_bucket,
+        {{ uniform_int('customer_fulfillment', ['customer_number'], 0, 9999) }} as shipper_bucket
+    from roster
+
+),
+
+at_home as (
+
+    select
+        customers.*,
+        coalesce(stores.location_key, store_buckets.location_key) as nearest_store_id
+    from customers
+    left join stores on customers.first_location_key = stores.location_key
+    inner join store_buckets on customers.store_bucket = store_buckets.bucket
+
+),
+
 final as (
 
     select
-        located.customer_number,
-        located.geo_city,
-        located.geo_region,
-        stores.location_key as nearest_store_id,
-        shippers.location_key as fulfillment_location_id
-    from located
-    inner join nearest_cities as store_cities
+        at_home.customer_number,
+        at_home.joined_date,
+        at_home.first_location_key,
+        at_home.nearest_store_id,
+        if(
+            at_home.first_location_key = at_home.nearest_store_id,
+            shipper_buckets.location_key,
+            coalesce(at_home.first_location_key, shipper_buckets.location_key)
+        ) as fulfillment_location_id,
+        cities.city as geo_city,
+        cities.region as geo_region
+    from at_home
+    inner join stores on at_home.nearest_store_id = stores.location_key
+    inner join city_buckets
         on
-            located.city_key = store_cities.city_key
-            and store_cities.channel = 'physical'
-            and store_cities.distance_rank = 1
-    inner join city_locations as stores
+            stores.city_key = city_buckets.serving_city_key
+            and at_home.city_bucket = city_buckets.bucket
+    inner join cities on city_buckets.city_key = cities.city_key
+    inner join shipper_buckets
         on
-            store_cities.serving_city_key = stores.city_key
-            and stores.channel = 'physical'
-            and cast(floor(located.store_draw * store_cities.num_locations) as int)
-            = stores.location_index
-    inner join nearest_cities as shipping_cities
-        on
-            located.city_key = shipping_cities.city_key
-            and shipping_cities.channel = 'digital'
-            and shipping_cities.distance_rank
-            = least(located.distance_rank, shipping_cities.num_serving_cities)
-    inner join city_locations as shippers
-        on
-            shipping_cities.serving_city_key = shippers.city_key
-            and shippers.channel = 'digital'
-            and cast(floor(located.fulfillment_draw * shipping_cities.num_locations) as int)
-            = shippers.location_index
+            stores.city_key = shipper_buckets.store_city_key
+            and at_home.shipper_bucket = shipper_buckets.bucket
 
 )
 

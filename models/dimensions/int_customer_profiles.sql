@@ -1,11 +1,21 @@
 {%- set attributes = [
-    'acquisition_channel',
-    'preferred_channel',
     'gender',
     'age_band',
     'email_domain',
     'email_subscribe',
     'sms_subscribe',
+] -%}
+{%- set draws = [
+    'age',
+    'leave',
+    'build',
+    'tops',
+    'bottoms',
+    'shoes',
+    'basket',
+    'preference',
+    'segment',
+    'phone',
 ] -%}
 
 with
@@ -34,33 +44,58 @@ last_names as (
 
 ),
 
-product_taxonomy as (
+taste_classes as (
 
-    select * from {{ ref('product_taxonomy') }}
+    select * from {{ ref('taste_classes') }}
 
 ),
 
-sizes as (
+location_demand as (
 
-    select * from {{ ref('sizes') }}
+    select * from {{ ref('int_location_demand') }}
 
 ),
 
 customer_places as (
 
     select * from {{ ref('int_customer_places') }}
-
-),
-
-segment_buckets as (
-
-    {{ weighted_buckets('customer_segments', ['segment']) }}
+    where {{ is_new_date('joined_date') }}
 
 ),
 
 attribute_buckets as (
 
     {{ weighted_buckets('customer_attributes', ['value'], group_by=['attribute']) }}
+
+),
+
+acquisition_channels as (
+
+    select * from customer_attributes
+    where attribute = 'acquisition_channel'
+
+),
+
+-- Who joins online during the simulation was not won in a store.
+acquisition_channel_buckets as (
+
+    select
+        false as joined_online,
+        value,
+        bucket
+    from ({{ share_buckets('acquisition_channels', ['value'], buckets=1000) }})
+
+    union all
+
+    select
+        true as joined_online,
+        value,
+        bucket
+    from (
+        {{ share_buckets(
+            'acquisition_channels', ['value'], weight="if(value = 'store', 0, weight)", buckets=1000
+        ) }}
+    )
 
 ),
 
@@ -76,35 +111,72 @@ last_name_buckets as (
 
 ),
 
-category_buckets as (
+taste_buckets as (
 
-    {{ weighted_buckets('product_taxonomy', ['category_level_2', 'category_level_3']) }}
+    select
+        false as is_male,
+        taste_number,
+        bucket
+    from ({{ weighted_buckets('taste_classes', ['taste_number'], weight='female_weight') }})
+
+    union all
+
+    select
+        true as is_male,
+        taste_number,
+        bucket
+    from ({{ weighted_buckets('taste_classes', ['taste_number'], weight='male_weight') }})
 
 ),
 
-size_buckets as (
+gender_shares as (
 
-    {{ weighted_buckets('sizes', ['size'], group_by=['size_ladder']) }}
+    select
+        coalesce(
+            cast(sum(if(value = 'male', weight, 0)) as double)
+            / nullif(sum(if(value in ('female', 'male'), weight, 0)), 0),
+            0.5D
+        ) as male_share
+    from customer_attributes
+    where attribute = 'gender'
+
+),
+
+maturity as (
+
+    select
+        max(matures_after_days_low) as days_low,
+        max(matures_after_days_high) as days_high
+    from customer_segments
 
 ),
 
 customers as (
 
     select
-        cast(id as int) as customer_number,
-        {{ bucket('customer_segment', ['id']) }} as segment_bucket,
-        {{ bucket('customer_first_name', ['id']) }} as first_name_bucket,
-        {{ bucket('customer_last_name', ['id']) }} as last_name_bucket,
-        {{ bucket('customer_category', ['id']) }} as category_bucket,
-        {{ bucket('customer_size_tops', ['id']) }} as size_tops_bucket,
-        {{ bucket('customer_size_bottoms', ['id']) }} as size_bottoms_bucket,
-        {{ bucket('customer_loyalty_tier', ['id']) }} as loyalty_bucket,
+        customer_places.*,
+        location_demand.channel_group = 'digital' as is_digital_join,
+        {{ bucket('customer_first_name', ['customer_number']) }} as first_name_bucket,
+        {{ bucket('customer_last_name', ['customer_number']) }} as last_name_bucket,
+        {{ bucket('customer_taste', ['customer_number']) }} as taste_bucket,
+        {{ bucket('customer_loyalty_tier', ['customer_number']) }} as loyalty_bucket,
+        {{ bucket('customer_acquisition_channel', ['customer_number']) }}
+            as acquisition_channel_bucket,
         {%- for attribute in attributes %}
-            {{ bucket('customer_' ~ attribute, ['id']) }} as {{ attribute }}_bucket,
+            {{ bucket('customer_' ~ attribute, ['customer_number']) }} as {{ attribute }}_bucket,
         {%- endfor %}
-        {{ uniform('customer_lifetime_value', ['id']) }} as lifetime_value_draw,
-        {{ uniform('customer_visit_frequency', ['id']) }} as visit_frequency_draw
-    from range(1, {{ var('num_customers') | int + 1 }})
+        {{ uniform('customer_true_gender', ['customer_number']) }} as true_gender_draw,
+        {{ uniform('customer_visit_frequency', ['customer_number']) }} as visit_frequency_draw,
+        {%- for draw in draws %}
+            {{ uniform('customer_' ~ draw, ['customer_number']) }} as {{ draw }}_draw,
+        {%- endfor %}
+        {{ uniform_int(
+            'customer_maturity', ['customer_number'], 'maturity.days_low', 'maturity.days_high'
+        ) }} as matures_after_days
+    from customer_places
+    left join location_demand
+        on customer_places.first_location_key = location_demand.location_key
+    cross join maturity
 
 ),
 
@@ -112,109 +184,79 @@ described as (
 
     select
         customers.*,
-        segment_buckets.segment as first_segment,
         {%- for attribute in attributes %}
             {{ attribute }}.value as {{ attribute }},
         {%- endfor %}
+        acquisition_channel_buckets.value as drawn_acquisition_channel,
         last_name_buckets.last_name,
-        category_buckets.category_level_2 as preferred_category,
-        tops.size as size_profile_tops,
-        bottoms.size as size_profile_bottoms
+        -- Who does not say it has a gender as well.
+        case gender.value
+            when 'female' then false
+            when 'male' then true
+            else customers.true_gender_draw < gender_shares.male_share
+        end as is_male
     from customers
-    inner join segment_buckets
-        on customers.segment_bucket = segment_buckets.bucket
+    cross join gender_shares
     {%- for attribute in attributes %}
         inner join attribute_buckets as {{ attribute }}
             on
                 {{ attribute }}.attribute = '{{ attribute }}'
                 and customers.{{ attribute }}_bucket = {{ attribute }}.bucket
     {%- endfor %}
+    inner join acquisition_channel_buckets
+        on
+            customers.acquisition_channel_bucket = acquisition_channel_buckets.bucket
+            and coalesce(customers.is_digital_join, false)
+            = acquisition_channel_buckets.joined_online
     inner join last_name_buckets
         on customers.last_name_bucket = last_name_buckets.bucket
-    inner join category_buckets
-        on customers.category_bucket = category_buckets.bucket
-    inner join size_buckets as tops
-        on
-            tops.size_ladder = 'alpha'
-            and customers.size_tops_bucket = tops.bucket
-    inner join size_buckets as bottoms
-        on
-            bottoms.size_ladder = 'waist'
-            and customers.size_bottoms_bucket = bottoms.bucket
-
-),
-
-named as (
-
-    select
-        described.*,
-        first_name_buckets.first_name,
-        date_sub(
-            {{ first_simulated_day() }},
-            {{ uniform_int(
-                'customer_tenure',
-                ['described.customer_number'],
-                'customer_segments.tenure_days_low',
-                'customer_segments.tenure_days_high'
-            ) }}
-        ) as acquisition_date,
-        {{ uniform_int(
-            'customer_maturity',
-            ['described.customer_number'],
-            'customer_segments.matures_after_days_low',
-            'customer_segments.matures_after_days_high'
-        ) }} as matures_after_days
-    from described
-    inner join customer_segments
-        on described.first_segment = customer_segments.segment
-    inner join first_name_buckets
-        on
-            described.first_name_bucket = first_name_buckets.bucket
-            -- An undisclosed gender goes with any name: even draws take one list, odd the other.
-            and first_name_buckets.gender = case
-                when described.gender != 'undisclosed' then described.gender
-                when described.first_name_bucket % 2 = 0 then 'female'
-                else 'male'
-            end
 
 ),
 
 final as (
 
     select
-        named.customer_number,
-        named.first_segment,
-        named.acquisition_date,
-        date_add(named.acquisition_date, named.matures_after_days) as maturity_date,
-        concat('CUST_', lpad(cast(named.customer_number as string), 8, '0')) as customer_id,
+        described.customer_number,
+        described.joined_date,
+        described.is_digital_join,
+        concat('CUST_', lpad(cast(described.customer_number as string), 8, '0')) as customer_id,
         concat(
-            lower(named.first_name),
+            lower(first_name_buckets.first_name),
             '.',
-            lower(named.last_name),
-            cast(named.customer_number as string),
+            lower(described.last_name),
+            cast(described.customer_number as string),
             '@',
-            named.email_domain
+            described.email_domain
         ) as email,
-        named.first_name,
-        named.last_name,
-        named.acquisition_channel,
-        named.preferred_channel,
-        named.preferred_category,
-        named.size_profile_tops,
-        named.size_profile_bottoms,
-        customer_places.geo_region,
-        customer_places.geo_city,
-        customer_places.nearest_store_id,
-        customer_places.fulfillment_location_id,
-        named.email_subscribe = 'yes' as email_subscribe_flag,
-        named.sms_subscribe = 'yes' as sms_subscribe_flag,
-        named.gender,
-        named.age_band,
-        named.loyalty_bucket,
-        named.lifetime_value_draw,
-        named.visit_frequency_draw
-    from named
-    inner join customer_places on named.customer_number = customer_places.customer_number
+        first_name_buckets.first_name,
+        described.last_name,
+        if(not described.is_digital_join, 'store', described.drawn_acquisition_channel)
+            as acquisition_channel,
+        described.geo_region,
+        described.geo_city,
+        described.nearest_store_id,
+        described.fulfillment_location_id,
+        described.email_subscribe = 'yes' as email_subscribe_flag,
+        described.sms_subscribe = 'yes' as sms_subscribe_flag,
+        described.gender,
+        described.is_male,
+        described.age_band,
+        taste_buckets.taste_number,
+        described.matures_after_days,
+        described.loyalty_bucket,
+        described.visit_frequency_draw,
+        {%- for draw in draws %}
+            described.{{ draw }}_draw{{ "," if not loop.last }}
+        {%- endfor %}
+    from described
+    inner join first_name_buckets
+        on
+            described.first_name_bucket = first_name_buckets.bucket
+            and if(described.is_male, 'male', 'female') = first_name_buckets.gender
+    inner join taste_buckets
+        on
+            described.taste_bucket = taste_buckets.bucket
+            and described.is_male = taste_buckets.is_male
 
 )
 
