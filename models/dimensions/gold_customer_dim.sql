@@ -1,6 +1,3 @@
-{%- set num_customers = var('num_customers') | int -%}
-{%- set period_days = 30 -%}
-
 with
 
 customer_segments as (
@@ -15,222 +12,111 @@ customer_profiles as (
 
 ),
 
-segment_draws as (
+customer_lives as (
 
-    select * from {{ ref('int_segment_draws') }}
+    select * from {{ ref('int_customer_lives') }}
 
 ),
 
-segment_rates as (
+sizes as (
+
+    select * from {{ ref('sizes') }}
+
+),
+
+locations as (
+
+    select * from {{ ref('gold_location_dim') }}
+
+),
+
+category_preferences as (
+
+    select * from {{ ref('int_category_preferences') }}
+
+),
+
+customer_versions as (
+
+    select * from {{ ref('int_customer_versions') }}
+
+),
+
+-- Of appended days, the customers with a new version.
+versions as (
 
     select
-        segment,
-        segment_rank,
-        annual_upgrade_rate * {{ period_days }} / 365 as upgrade_rate,
-        annual_downgrade_rate * {{ period_days }} / 365 as downgrade_rate
-    from customer_segments
-
-),
-
-rate_lists as (
-
-    -- Segment ranks count from 0, positions in a list from 1.
-    select
-        transform(
-            sort_array(collect_list(struct(segment_rank, upgrade_rate))),
-            entry -> entry.upgrade_rate
-        ) as upgrade_rates,
-        transform(
-            sort_array(collect_list(struct(segment_rank, downgrade_rate))),
-            entry -> entry.downgrade_rate
-        ) as downgrade_rates
-    from segment_rates
-
-),
-
-first_states as (
-
-    -- A new customer matures into the next segment and moves on from there.
-    select
-        customer_profiles.customer_number,
-        customer_profiles.acquisition_date,
-        customer_profiles.maturity_date,
-        segment_rates.segment_rank as first_rank,
-        segment_rates.segment_rank
-        + case when customer_profiles.maturity_date is null then 0 else 1 end as settled_rank
-    from customer_profiles
-    inner join segment_rates
-        on customer_profiles.first_segment = segment_rates.segment
-
-),
-
--- Of appended days, the customers to whom something happens: all of their versions are made again.
-touched_states as (
-
-    select * from first_states
+        *,
+        lead(effective_date) over (
+            partition by customer_number order by effective_date
+        ) as next_effective_date
+    from customer_versions
     {%- if is_appending() %}
     where
-        (
-            {{ is_new_date('maturity_date') }}
-            and maturity_date <= {{ last_simulated_day() }}
-        )
-        or customer_number in (
-            select segment_draws.customer_number from segment_draws
-            where {{ is_new_date('segment_draws.change_date') }}
+        customer_number in (
+            select customer_versions.customer_number from customer_versions
+            where {{ is_new_date('customer_versions.effective_date') }}
         )
     {%- endif %}
 
 ),
 
-customer_draws as (
+size_buckets as (
 
-    select
-        touched_states.customer_number,
-        touched_states.settled_rank,
-        sort_array(collect_list(struct(segment_draws.change_date, segment_draws.draw))) as draws
-    from touched_states
-    inner join segment_draws on touched_states.customer_number = segment_draws.customer_number
-    group by touched_states.customer_number, touched_states.settled_rank
-
-),
-
-rank_paths as (
-
-    -- The rank after each draw: low draws move up, high draws move down, at the segment's rates.
-    select
-        customer_draws.customer_number,
-        customer_draws.draws,
-        aggregate(
-            customer_draws.draws,
-            array(customer_draws.settled_rank),
-            (ranks, entry) -> concat(
-                ranks,
-                array(
-                    element_at(ranks, -1)
-                    + case
-                        when
-                            entry.draw
-                            < element_at(rate_lists.upgrade_rates, element_at(ranks, -1) + 1)
-                            then 1
-                        when
-                            entry.draw
-                            >= 1 - element_at(rate_lists.downgrade_rates, element_at(ranks, -1) + 1)
-                            then -1
-                        else 0
-                    end
-                )
-            )
-        ) as ranks
-    from customer_draws
-    cross join rate_lists
-
-),
-
-drawn_positions as (
-
-    select
-        customer_number,
-        draws,
-        ranks,
-        explode(sequence(1, size(draws))) as position
-    from rank_paths
-
-),
-
-states as (
-
-    select
-        customer_number,
-        acquisition_date as effective_date,
-        first_rank as segment_rank
-    from touched_states
-
-    union all
-
-    select
-        customer_number,
-        maturity_date as effective_date,
-        settled_rank as segment_rank
-    from touched_states
-    where maturity_date <= {{ last_simulated_day() }}
-
-    union all
-
-    select
-        customer_number,
-        element_at(draws, position).change_date as effective_date,
-        element_at(ranks, position + 1) as segment_rank
-    from drawn_positions
-
-),
-
-compared_states as (
-
-    select
-        customer_number,
-        effective_date,
-        segment_rank,
-        lag(segment_rank) over (
-            partition by customer_number order by effective_date
-        ) as previous_rank
-    from states
-
-),
-
-versions as (
-
-    select
-        customer_number,
-        effective_date,
-        segment_rank,
-        row_number() over (partition by customer_number order by effective_date) as version,
-        lead(effective_date) over (
-            partition by customer_number order by effective_date
-        ) as next_effective_date
-    from compared_states
-    where previous_rank is null or previous_rank != segment_rank
+    {{ weighted_buckets('sizes', ['sort_order', 'size'], group_by=['size_ladder']) }}
 
 ),
 
 version_details as (
 
     select
-        customer_profiles.*,
+        profiles.*,
+        lives.acquisition_date,
+        lives.preferred_channel,
+        lives.lifetime_value_cents,
+        lives.spend_before_cents,
+        category_preferences.category_level_2 as preferred_category,
+        tops.size as size_profile_tops,
+        bottoms.size as size_profile_bottoms,
         versions.version,
         versions.effective_date,
         versions.next_effective_date,
         customer_segments.segment,
         -- The customer's own draw against the segment's shares: a better segment, a better tier.
         case
+            when profiles.loyalty_bucket < customer_segments.platinum_weight then 'platinum'
             when
-                customer_profiles.loyalty_bucket < customer_segments.platinum_weight
-                then 'platinum'
-            when
-                customer_profiles.loyalty_bucket
+                profiles.loyalty_bucket
                 < customer_segments.platinum_weight + customer_segments.gold_weight
                 then 'gold'
-            when
-                customer_profiles.loyalty_bucket < 1000 - customer_segments.bronze_weight
-                then 'silver'
+            when profiles.loyalty_bucket < 1000 - customer_segments.bronze_weight then 'silver'
             else 'bronze'
-        end as loyalty_tier,
-        customer_segments.lifetime_value_low * 100
-        + floor(
-            customer_profiles.lifetime_value_draw * 100
-            * (customer_segments.lifetime_value_high - customer_segments.lifetime_value_low)
-        ) as lifetime_value_cents
+        end as loyalty_tier
     from versions
-    inner join customer_profiles
-        on versions.customer_number = customer_profiles.customer_number
+    inner join customer_profiles as profiles on versions.customer_number = profiles.customer_number
+    inner join customer_lives as lives on versions.customer_number = lives.customer_number
     inner join customer_segments
         on versions.segment_rank = customer_segments.segment_rank
+    inner join category_preferences
+        on
+            lives.shopper_class = category_preferences.shopper_class
+            and {{ bucket('customer_category', ['lives.customer_number']) }}
+            = category_preferences.bucket
+    inner join size_buckets as tops
+        on
+            tops.size_ladder = 'alpha'
+            and least(cast(floor(lives.build_tops * 1000) as int), 999) = tops.bucket
+    inner join size_buckets as bottoms
+        on
+            bottoms.size_ladder = 'waist'
+            and least(cast(floor(lives.build_bottoms * 1000) as int), 999) = bottoms.bucket
 
 ),
 
-final as (
+known as (
 
     select
-        cast(customer_number + (version - 1) * {{ num_customers }} as int) as customer_key,
+        cast(customer_number + (version - 1) * {{ customer_key_step() }} as int) as customer_key,
         customer_id,
         email,
         first_name,
@@ -255,17 +141,65 @@ final as (
         concat(first_name, ' ', last_name) as name,
         gender,
         age_band,
-        cast(version as int) as version,
+        version,
         fulfillment_location_id,
         visit_frequency_draw,
-        {{ audit_columns('customer_relationship_management') }}
+        spend_before_cents / 100.0D as spend_to_date
     from version_details
-    {%- if is_appending() %}
     -- New versions and those that they end.
     where
         {{ is_new_date('effective_date') }}
         or {{ is_new_date('next_effective_date') }}
+
+),
+
+all_members as (
+
+    select * from known
+    {%- if not is_appending() %}
+
+    union all
+
+    -- The unknown shopper: who buys without a name is one member, and no customer.
+    select
+        0 as customer_key,
+        'CUST_UNKNOWN' as customer_id,
+        {%- for column in ['email', 'first_name', 'last_name', 'segment'] %}
+            'unknown' as {{ column }},
+        {%- endfor %}
+        0.0D as lifetime_value,
+        cast('1900-01-01' as date) as acquisition_date,
+        {%- for column in [
+            'acquisition_channel', 'preferred_channel', 'preferred_category', 'size_profile_tops',
+            'size_profile_bottoms', 'geo_region', 'geo_city',
+        ] %}
+            'unknown' as {{ column }},
+        {%- endfor %}
+        min(if(channel = 'physical', location_key, null)) as nearest_store_id,
+        'unknown' as loyalty_tier,
+        false as email_subscribe_flag,
+        false as sms_subscribe_flag,
+        cast('1900-01-01' as date) as effective_date,
+        cast('9999-12-31' as date) as expiration_date,
+        true as is_current,
+        'unknown' as name,
+        'unknown' as gender,
+        'unknown' as age_band,
+        1 as version,
+        min(if(channel = 'digital', location_key, null)) as fulfillment_location_id,
+        0.0D as visit_frequency_draw,
+        0.0D as spend_to_date
+    from locations
     {%- endif %}
+
+),
+
+final as (
+
+    select
+        *,
+        {{ audit_columns('customer_relationship_management') }}
+    from all_members
 
 )
 

@@ -1,5 +1,5 @@
 {%- set period_days = 30 -%}
-{%- set draw = uniform('segment_change', ['profiles.customer_number', 'periods.period']) -%}
+{%- set draw = uniform('segment_change', ['settled.customer_number', 'periods.period']) -%}
 
 with
 
@@ -9,12 +9,31 @@ profiles as (
 
 ),
 
+lives as (
+
+    select * from {{ ref('int_customer_lives') }}
+
+),
+
 highest_rates as (
 
     select
         max(annual_upgrade_rate) * {{ period_days }} / 365 as upgrade_rate,
         max(annual_downgrade_rate) * {{ period_days }} / 365 as downgrade_rate
     from {{ ref('customer_segments') }}
+
+),
+
+-- A new customer has no other segment before maturity.
+settled as (
+
+    select
+        lives.customer_number,
+        date_add(
+            lives.acquisition_date, if(lives.first_rank = 0, profiles.matures_after_days, 0)
+        ) as settled_date
+    from profiles
+    inner join lives on profiles.customer_number = lives.customer_number
 
 ),
 
@@ -34,19 +53,19 @@ periods as (
 drawn as (
 
     select
-        profiles.customer_number,
-        coalesce(profiles.maturity_date, profiles.acquisition_date) as settled_date,
+        settled.customer_number,
+        settled.settled_date,
         date_add(
             {{ first_simulated_day() }},
             periods.period * {{ period_days }} + {{ uniform_int(
                 'segment_change_day',
-                ['profiles.customer_number', 'periods.period'],
+                ['settled.customer_number', 'periods.period'],
                 0,
                 period_days - 1
             ) }}
         ) as change_date,
         {{ draw }} as draw
-    from profiles
+    from settled
     cross join periods
     cross join highest_rates
     -- Most draws change no segment at all.
