@@ -3,7 +3,8 @@
     `period`, an expression of columns of gold_date_dim. `is_open` is a condition for the days of
     periods that may have changed.
 
-    Customers are counted over the whole period, so they come first; all else is a sum of sums.
+    Known customers are counted over the whole period, so they come first; all else is a sum of
+    sums.
 #}
 {% macro sales_rollup(period_key, period, is_open) %}
 with
@@ -74,7 +75,7 @@ totals as (
         location_key,
         channel_key,
         sum(order_count) as order_count,
-        count(if(order_count > 0, 1, null)) as customer_count,
+        count(if(order_count > 0 and customer_number != 0, 1, null)) as customer_count,
         sum(units_sold) as units_sold,
         sum(units_returned) as units_returned,
         sum(gross_cents) as gross_cents,

@@ -1,5 +1,5 @@
--- What is rolled up by customer and product must be all there is up to the last Sunday, to the
--- cent. It is calculated anew when a week has ended, and stays as it is on other days.
+-- What is rolled up by customer and product must be all that known customers did up to the last
+-- Sunday, to the cent. It is calculated anew when a week has ended, and stays as it is on other days.
 {% set last_sunday = date_key(last_simulated_sunday()) %}
 with
 
@@ -9,7 +9,7 @@ sales_fact as (
         sum({{ cents('net_sales_amount') }}) as cents,
         count_if(not is_return) as line_count
     from {{ ref('gold_sales_fact') }}
-    where {{ is_week_closed() }} and date_key <= {{ last_sunday }}
+    where {{ is_week_closed() }} and customer_key != 0 and date_key <= {{ last_sunday }}
 
 ),
 
@@ -17,7 +17,7 @@ cart_lines as (
 
     select count(*) as line_count
     from {{ ref('int_cart_lines') }}
-    where {{ is_week_closed() }} and date_key <= {{ last_sunday }}
+    where {{ is_week_closed() }} and customer_key != 0 and date_key <= {{ last_sunday }}
 
 ),
 
@@ -28,6 +28,7 @@ events as (
     where
         {{ is_week_closed() }}
         and event_type = 'product_view'
+        and customer_key != 0
         and date_key between {{ date_key(first_weekly_event_day()) }} and {{ last_sunday }}
 
 ),

@@ -27,6 +27,7 @@ customers as (
         count(distinct customer_id) as row_count,
         count(distinct customer_id) / cast(count(*) as double) as measured_value
     from {{ ref('gold_customer_dim') }}
+    where customer_key != 0
 
 ),
 

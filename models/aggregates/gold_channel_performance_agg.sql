@@ -69,8 +69,17 @@ sessions as (
 
 ),
 
--- One bit for each of 64 customers: counting them so takes half the time of count(distinct), and
--- one number as the key less than three.
+known_sessions as (
+
+    select
+        *,
+        if(customer_number = 0, 0, 1) as is_known
+    from sessions
+
+),
+
+-- One bit for each of 64 customers, but none for unknown shoppers: counting them so takes half the
+-- time of count(distinct), and one number as the key less than three.
 customer_words as (
 
     select
@@ -78,11 +87,13 @@ customer_words as (
             as word_key,
         count(*) as session_count,
         sum(order_count) as order_count,
-        bit_or(shiftleft(cast(1 as bigint), cast(customer_number % 64 as int))) as visitor_bits,
         bit_or(
-            shiftleft(cast(order_count as bigint), cast(customer_number % 64 as int))
+            shiftleft(cast(is_known as bigint), cast(customer_number % 64 as int))
+        ) as visitor_bits,
+        bit_or(
+            shiftleft(cast(order_count * is_known as bigint), cast(customer_number % 64 as int))
         ) as buyer_bits
-    from sessions
+    from known_sessions
     group by
         (channel_key * cast(100000000 as bigint) + date_key) * 1000000 + customer_number div 64
 

@@ -5,6 +5,7 @@ events as (
     select * from {{ ref('gold_customer_event_fact') }}
     where
         event_type = 'product_view'
+        and customer_key != 0
         and date_key
         between {{ date_key(first_weekly_event_day()) }}
         and {{ date_key(last_simulated_sunday()) }}
@@ -17,6 +18,7 @@ outcomes as (
     select * from {{ ref('int_line_outcomes') }}
     where
         (attempt = 1 or quantity_allocated > 0)
+        and customer_key != 0
         and date_key <= {{ date_key(last_simulated_sunday()) }}
         and {{ is_week_closed() }}
 
@@ -27,6 +29,7 @@ returned_lines as (
     select * from {{ ref('gold_sales_fact') }}
     where
         is_return
+        and customer_key != 0
         and date_key <= {{ date_key(last_simulated_sunday()) }}
         and {{ is_week_closed() }}
 

@@ -131,6 +131,7 @@ sales as (
     inner join sales_fact on fit_products.product_key = sales_fact.product_key
     where
         not sales_fact.is_return
+        and sales_fact.customer_key != 0
         and (
             {{ is_new('sales_fact.date_key') }}
             or sales_fact.line_item_id in (select returns.original_line_item_id from returns)

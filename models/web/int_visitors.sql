@@ -1,3 +1,4 @@
+-- Those who are known when the world begins: who visited on a day must not depend on who joins later.
 -- A table of its own: docs/engine_notes.md#small-tables
 with
 
@@ -11,6 +12,7 @@ locations as (
 customers as (
 
     select * from {{ ref('gold_customer_dim') }}
+    where version = 1 and customer_key between 1 and {{ var('num_customers') }}
 
 ),
 
@@ -30,14 +32,13 @@ members as (
 
     select
         served.location_key,
-        {{ customer_number('customers.customer_key') }} as customer_number,
+        customers.customer_key as customer_number,
         customers.visit_frequency_draw
     from served
     inner join customers
         on
             served.location_key = customers.fulfillment_location_id
             or served.customer_count = 0
-    where customers.version = 1
 
 ),
 

@@ -25,7 +25,7 @@ orders_and_sales as (
         1 as orders,
         cast(0 as bigint) as sold_cents
     from carts
-    where units_sold > 0
+    where units_sold > 0 and customer_key != 0
 
     union all
 
@@ -34,7 +34,7 @@ orders_and_sales as (
         0 as orders,
         {{ cents('net_sales_amount') }} as sold_cents
     from sales
-    where not is_return
+    where not is_return and customer_key != 0
 
 ),
 
