@@ -12,9 +12,15 @@ brands as (
 
 ),
 
-colors as (
+colorways as (
 
-    select * from {{ ref('colors') }}
+    select * from {{ ref('int_colorways') }}
+
+),
+
+sizes as (
+
+    select * from {{ ref('sizes') }}
 
 ),
 
@@ -30,27 +36,9 @@ price_tiers as (
 
 ),
 
-product_lifecycles as (
-
-    select * from {{ ref('product_lifecycles') }}
-
-),
-
-taxonomy_buckets as (
-
-    {{ weighted_buckets('product_taxonomy', ['category_level_3']) }}
-
-),
-
 brand_buckets as (
 
     {{ weighted_buckets('brands', ['brand', 'price_multiplier']) }}
-
-),
-
-color_buckets as (
-
-    {{ weighted_buckets('colors', ['color_family', 'color_name']) }}
 
 ),
 
@@ -67,7 +55,7 @@ material_buckets as (
 lifecycle_buckets as (
 
     {{ weighted_buckets(
-        'product_lifecycles',
+        ref('product_lifecycles'),
         [
             'lifecycle',
             'launch_offset_low',
@@ -79,50 +67,45 @@ lifecycle_buckets as (
 
 ),
 
-products as (
+-- A style has one brand, price and life; its colours differ in popularity.
+drawn as (
 
     select
-        cast(id as int) as product_key,
-        {{ bucket('product_taxonomy', ['id']) }} as taxonomy_bucket,
-        {{ bucket('product_brand', ['id']) }} as brand_bucket,
-        {{ bucket('product_color', ['id']) }} as color_bucket,
-        {{ bucket('product_material', ['id']) }} as material_bucket,
-        {{ bucket('product_lifecycle', ['id']) }} as lifecycle_bucket,
-        {{ uniform('product_price', ['id']) }} as price_draw,
-        {{ uniform('product_cost', ['id']) }} as cost_draw,
-        {{ uniform('product_popularity', ['id']) }} as popularity_draw
-    from range(1, {{ var('num_products') | int + 1 }})
+        *,
+        {{ bucket('style_brand', ['style_number']) }} as brand_bucket,
+        {{ bucket('style_material', ['style_number']) }} as material_bucket,
+        {{ bucket('style_lifecycle', ['style_number']) }} as lifecycle_bucket,
+        {{ uniform('style_price', ['style_number']) }} as price_draw,
+        {{ uniform('style_cost', ['style_number']) }} as cost_draw,
+        {{ uniform('colorway_popularity', ['colorway_key']) }} as popularity_draw
+    from colorways
 
 ),
 
 chosen as (
 
     select
-        products.*,
+        drawn.*,
         product_taxonomy.category_level_1,
         product_taxonomy.category_level_2,
-        product_taxonomy.category_level_3,
         product_taxonomy.product_noun,
         product_taxonomy.price_low,
         product_taxonomy.price_high,
         product_taxonomy.cost_share_low,
         product_taxonomy.cost_share_high,
-        product_taxonomy.size_range,
         product_taxonomy.season_profile,
         product_taxonomy.return_rate_index,
         product_taxonomy.demand_index,
         brand_buckets.brand,
         brand_buckets.price_multiplier,
-        color_buckets.color_family,
-        color_buckets.color_name,
         material_buckets.material_primary,
         material_buckets.material_composition,
         material_buckets.is_sustainable,
         date_add(
             {{ first_simulated_day() }},
             {{ uniform_int(
-                'product_launch',
-                ['products.product_key'],
+                'style_launch',
+                ['drawn.style_number'],
                 'lifecycle_buckets.launch_offset_low',
                 'lifecycle_buckets.launch_offset_high'
             ) }}
@@ -130,27 +113,20 @@ chosen as (
         date_add(
             {{ first_simulated_day() }},
             {{ uniform_int(
-                'product_end_of_life',
-                ['products.product_key'],
+                'style_end_of_life',
+                ['drawn.style_number'],
                 'lifecycle_buckets.end_offset_low',
                 'lifecycle_buckets.end_offset_high'
             ) }}
         ) as planned_end_date
-    from products
-    inner join taxonomy_buckets
-        on products.taxonomy_bucket = taxonomy_buckets.bucket
-    inner join product_taxonomy
-        on taxonomy_buckets.category_level_3 = product_taxonomy.category_level_3
-    inner join brand_buckets
-        on products.brand_bucket = brand_buckets.bucket
-    inner join color_buckets
-        on products.color_bucket = color_buckets.bucket
+    from drawn
+    inner join product_taxonomy on drawn.category_level_3 = product_taxonomy.category_level_3
+    inner join brand_buckets on drawn.brand_bucket = brand_buckets.bucket
     inner join material_buckets
         on
             product_taxonomy.material_group = material_buckets.material_group
-            and products.material_bucket = material_buckets.bucket
-    inner join lifecycle_buckets
-        on products.lifecycle_bucket = lifecycle_buckets.bucket
+            and drawn.material_bucket = material_buckets.bucket
+    inner join lifecycle_buckets on drawn.lifecycle_bucket = lifecycle_buckets.bucket
 
 ),
 
@@ -199,85 +175,120 @@ costed as (
         case
             when season_profile = 'year_round' then 'Year-round'
             else initcap(season_profile)
-        end as season_code,
-        lpad(
-            cast(product_key as string), greatest(6, length(cast(product_key as string))), '0'
-        ) as product_digits
+        end as season_code
     from priced
+
+),
+
+products as (
+
+    select
+        costed.*,
+        sizes.size,
+        sizes.sort_order as size_order,
+        costed.first_product_key + sizes.sort_order - 1 as product_key,
+        if(costed.size_count > 1, sizes.size, null) as told_size,
+        -- Whole hundredths of a percent, rounded down: engines round ties differently.
+        (costed.price_cents - costed.cost_cents) * 10000 div costed.price_cents
+        / 100.0D as margin_percent
+    from costed
+    inner join sizes on costed.size_ladder = sizes.size_ladder
+
+),
+
+numbered as (
+
+    select
+        *,
+        {%- for name, number in [('product', 'product_key'), ('style', 'style_number')] %}
+        lpad(
+            cast({{ number }} as string), greatest(6, length(cast({{ number }} as string))), '0'
+        ) as {{ name }}_digits{{ ',' if not loop.last }}
+        {%- endfor %}
+    from products
 
 ),
 
 final as (
 
     select
-        costed.product_key,
-        concat('PROD_', costed.product_digits) as product_id,
-        concat(
-            upper(substring(replace(costed.category_level_2, ' ', ''), 1, 3)),
+        numbered.product_key,
+        concat('PROD_', numbered.product_digits) as product_id,
+        concat_ws(
             '-',
-            upper(substring(replace(costed.color_name, ' ', ''), 1, 3)),
-            '-',
-            costed.product_digits
+            upper(substring(replace(numbered.category_level_2, ' ', ''), 1, 3)),
+            upper(substring(replace(numbered.color_name, ' ', ''), 1, 3)),
+            numbered.product_digits,
+            numbered.told_size
         ) as sku,
-        concat(costed.brand, ' ', costed.color_name, ' ', costed.product_noun) as product_name,
-        costed.brand,
-        costed.category_level_1,
-        costed.category_level_2,
-        costed.category_level_3,
-        costed.color_family,
-        costed.color_name,
-        costed.size_range,
-        costed.material_primary,
-        costed.material_composition,
-        costed.season_code,
+        concat_ws(
+            ' ',
+            numbered.brand,
+            numbered.color_name,
+            numbered.product_noun,
+            numbered.told_size
+        ) as product_name,
+        numbered.brand,
+        numbered.category_level_1,
+        numbered.category_level_2,
+        numbered.category_level_3,
+        numbered.color_family,
+        numbered.color_name,
+        numbered.size_range,
+        numbered.material_primary,
+        numbered.material_composition,
+        numbered.season_code,
         concat(
-            case costed.season_code when 'Year-round' then 'Core' else costed.season_code end,
+            case numbered.season_code when 'Year-round' then 'Core' else numbered.season_code end,
             ' ',
             -- Spring and Summer collections come out from the autumn before.
             cast(
                 case
-                    when costed.season_code in ('Spring', 'Summer')
-                        then year(add_months(costed.launch_date, 5))
-                    else year(costed.launch_date)
+                    when numbered.season_code in ('Spring', 'Summer')
+                        then year(add_months(numbered.launch_date, 5))
+                    else year(numbered.launch_date)
                 end as string
             )
         ) as collection_name,
-        costed.launch_date,
-        costed.planned_end_date as end_of_life_date,
-        costed.price_cents / 100.0D as base_price,
-        costed.cost_cents / 100.0D as unit_cost,
-        -- Whole hundredths of a percent, rounded down: engines round ties differently.
-        (costed.price_cents - costed.cost_cents) * 10000 div costed.price_cents
-        / 100.0D as margin_percent,
+        numbered.launch_date,
+        numbered.planned_end_date as end_of_life_date,
+        numbered.price_cents / 100.0D as base_price,
+        numbered.cost_cents / 100.0D as unit_cost,
+        numbered.margin_percent,
         price_tiers.price_tier,
-        costed.is_sustainable as sustainability_flag,
-        costed.launch_date <= {{ last_simulated_day() }}
-        and coalesce(costed.planned_end_date >= {{ last_simulated_day() }}, true) as is_active,
-        costed.category_level_1 as category,
-        costed.category_level_2 as subcategory,
-        costed.color_name as color,
-        costed.size_range as size,
-        costed.price_cents / 100.0D as price,
-        costed.season_profile,
-        costed.return_rate_index,
-        costed.demand_index,
-        costed.popularity_draw,
+        numbered.is_sustainable as sustainability_flag,
+        numbered.launch_date <= {{ last_simulated_day() }}
+        and coalesce(numbered.planned_end_date >= {{ last_simulated_day() }}, true) as is_active,
+        numbered.category_level_1 as category,
+        numbered.category_level_2 as subcategory,
+        numbered.color_name as color,
+        numbered.size,
+        numbered.price_cents / 100.0D as price,
+        numbered.season_profile,
+        numbered.return_rate_index,
+        numbered.demand_index,
+        numbered.popularity_draw,
+        concat('STYLE_', numbered.style_digits) as style_id,
+        numbered.gender,
+        numbered.size_order,
+        numbered.colorway_key,
+        numbered.size_ladder,
         {{ audit_columns('product_master') }}
-    from costed
+    from numbered
     inner join price_tiers
         on
-            costed.price_ratio >= price_tiers.ratio_from
-            and costed.price_ratio < price_tiers.ratio_to
+            numbered.price_ratio >= price_tiers.ratio_from
+            and numbered.price_ratio < price_tiers.ratio_to
     {%- if is_appending() %}
     -- What came on sale on the new days, or was on sale for the last time before the last of them.
     where
         (
-            {{ is_new_date('costed.launch_date') }}
-            and costed.launch_date <= {{ last_simulated_day() }}
+            {{ is_new_date('numbered.launch_date') }}
+            and numbered.launch_date <= {{ last_simulated_day() }}
         )
         or (
-            {{ is_new_date('date_add(costed.planned_end_date, 1)') }}
-            and costed.planned_end_date < {{ last_simulated_day() }}
+            {{ is_new_date('date_add(numbered.planned_end_date, 1)') }}
+            and numbered.planned_end_date < {{ last_simulated_day() }}
         )
     {%- endif %}
 
