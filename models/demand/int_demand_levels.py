@@ -1,8 +1,8 @@
-"""How demand of a product moves over months, everywhere and by region: mean demand follows it.
+"""How demand of a colourway moves over months, everywhere and by region: mean demand follows it.
 
 A level is a sum of innovations, each keyed by its own week, so that every month is computed alone
 and longer windows change none. Weeks begin on Monday; between Mondays a level moves evenly from day
-to day. P is the number of products, W of weeks; days are counted from 1970-01-01.
+to day. P is the number of colourways, W of weeks; days are counted from 1970-01-01.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this fa
 OUTPUT_SCHEMA = pa.schema(
     [
         ("region", pa.string()),
-        ("product_key", pa.int32()),
+        ("colorway_key", pa.int32()),
         ("month_key", pa.int32()),
         ("month_level", pa.float64()),
         ("past_level", pa.float64()),
@@ -105,24 +105,24 @@ def month_days(month_key):
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def levels_of_month(month_key, product_keys, regions, components, seed):
+def levels_of_month(month_key, colorway_keys, regions, components, seed):
     """Tables of OUTPUT_SCHEMA of a month, one for each region.
 
-    product_keys: (P,) from 1, increasing. components: dict of Component by name.
+    colorway_keys: (P,) from 1, increasing. components: dict of Component by name.
     """
     first, stop = month_days(month_key)
     weeks = int(week_of(first)) - PAST_WEEKS, int(week_of(stop - 1)) + 1
-    size = int(product_keys[-1])
+    size = int(colorway_keys[-1])
     everywhere = levels_between(components["product_level"], seed, PRODUCT_LEVEL, 0, weeks, size)
     for place, region in enumerate(regions):
         own = levels_between(components["region_level"], seed, REGION_LEVEL, place, weeks, size)
-        levels = (everywhere * own)[:, product_keys - 1]
+        levels = (everywhere * own)[:, colorway_keys - 1]
         of_month = on_days(levels, weeks[0], np.arange(first, stop)).mean(axis=0)
         mondays = np.ascontiguousarray(np.round(levels[PAST_WEEKS:], 6).T)
         columns = {
-            "region": pa.array([region] * len(product_keys)),
-            "product_key": pa.array(product_keys, pa.int32()),
-            "month_key": pa.array(np.full(len(product_keys), month_key), pa.int32()),
+            "region": pa.array([region] * len(colorway_keys)),
+            "colorway_key": pa.array(colorway_keys, pa.int32()),
+            "month_key": pa.array(np.full(len(colorway_keys), month_key), pa.int32()),
             "month_level": pa.array(np.round(of_month, 6)),
             "past_level": pa.array(np.round(levels[:PAST_WEEKS].mean(axis=0), 6)),
             "monday_levels": pa.FixedSizeListArray.from_arrays(
@@ -154,7 +154,7 @@ def spark_ddl(schema):
 
 
 def model(dbt, session):
-    """One row per region, product and planned month (OUTPUT_SCHEMA)."""
+    """One row per region, colourway and planned month (OUTPUT_SCHEMA)."""
     seed = int(dbt.config.get("random_seed"))
     (world,) = dbt.ref("int_simulated_days").collect()
     months = dbt.ref("int_traffic_plan").select("month_key").distinct()
@@ -164,17 +164,17 @@ def model(dbt, session):
         row.component: Component(float(row.weekly_persistence), float(row.log_deviation))
         for row in dbt.ref("demand_levels").collect()
     }
-    products = dbt.ref("gold_product_dim").select("product_key").toPandas()["product_key"]
-    product_keys = np.sort(products.to_numpy(np.int32))
+    colorways = dbt.ref("gold_product_dim").select("colorway_key").distinct().toPandas()
+    colorway_keys = np.sort(colorways["colorway_key"].to_numpy(np.int32))
     cities = dbt.ref("cities").select("region").distinct().collect()
     regions = sorted(row.region for row in cities)
 
     def levels(batches):
         for batch in batches:
             for month_key in batch.column("month_key").to_pylist():
-                if len(product_keys):
+                if len(colorway_keys):
                     for table in levels_of_month(
-                        month_key, product_keys, regions, components, seed
+                        month_key, colorway_keys, regions, components, seed
                     ):
                         yield from table.to_batches()
 

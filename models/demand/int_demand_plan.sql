@@ -37,6 +37,12 @@ products as (
 
 ),
 
+size_curves as (
+
+    select * from {{ ref('int_size_curves') }}
+
+),
+
 traffic as (
 
     select * from {{ ref('int_traffic_plan') }}
@@ -133,6 +139,7 @@ product_months as (
 
     select
         products.product_key,
+        products.colorway_key,
         products.category_level_3,
         zones.price_zone,
         months.month_key,
@@ -148,7 +155,10 @@ product_months as (
             )
             + 1
         ) as days_on_sale,
-        -- What planners know of a product when it is new.
+        -- Products of a run of sizes have the demand of as many average ones together.
+        size_curves.size_share * size_curves.size_count as size_factor,
+        size_curves.planned_size_share * size_curves.size_count as planned_size_factor,
+        -- What planners know of a style when it is new.
         products.demand_index * season_profiles.factor * life_cycle.demand_factor
             as usual_popularity,
         -- A long tail: one over a uniform draw, the offset keeps the most popular finite.
@@ -168,6 +178,7 @@ product_months as (
     cross join shape
     cross join months
     inner join zones on months.channel_group = zones.channel_group
+    inner join size_curves on products.product_key = size_curves.product_key
     inner join season_profiles
         on
             products.season_profile = season_profiles.season_profile
@@ -205,12 +216,12 @@ placed as (
     inner join tastes on locations.location_key = tastes.location_key
     inner join product_months
         on
-            tastes.product_key = product_months.product_key
+            tastes.colorway_key = product_months.colorway_key
             and locations.price_zone = product_months.price_zone
     inner join demand_levels
         on
             locations.region = demand_levels.region
-            and product_months.product_key = demand_levels.product_key
+            and product_months.colorway_key = demand_levels.colorway_key
             and product_months.month_key = demand_levels.month_key
     left join climate
         on
@@ -224,9 +235,14 @@ weighted as (
 
     select
         *,
-        cast(usual_popularity_here * 1000000 as bigint) as usual_weight,
+        cast(usual_popularity_here * planned_size_factor * 1000000 as bigint) as usual_weight,
         cast(
-            usual_popularity_here * own_popularity * taste * month_level * 1000000 as bigint
+            usual_popularity_here
+            * size_factor
+            * own_popularity
+            * taste
+            * month_level
+            * 1000000 as bigint
         ) as demand_weight
     from placed
 

@@ -85,14 +85,25 @@ at_end_of_season as (
 
 ),
 
+colorways as (
+
+    select distinct
+        style_id,
+        colorway_key
+    from products
+
+),
+
+-- A style is marked down in all colours and sizes.
 past_levels as (
 
     select
-        product_key,
-        month_key,
-        sum({{ millionths('past_level') }}) / 1000000.0D / count(*) as past_level
+        colorways.style_id,
+        demand_levels.month_key,
+        sum({{ millionths('demand_levels.past_level') }}) / 1000000.0D / count(*) as past_level
     from demand_levels
-    group by product_key, month_key
+    inner join colorways on demand_levels.colorway_key = colorways.colorway_key
+    group by colorways.style_id, demand_levels.month_key
 
 ),
 
@@ -105,7 +116,7 @@ of_slow_sellers as (
     from slow_seller_markdowns
     inner join past_levels
         on slow_seller_markdowns.past_level_below > past_levels.past_level
-    inner join products on past_levels.product_key = products.product_key
+    inner join products on past_levels.style_id = products.style_id
     inner join dates
         on
             past_levels.month_key = dates.month_key

@@ -6,9 +6,11 @@ locations as (
 
 ),
 
-products as (
+colorways as (
 
+    -- The sizes of a colourway are liked alike.
     select * from {{ ref('gold_product_dim') }}
+    where size_order = 1
 
 ),
 
@@ -71,17 +73,17 @@ region_brands as (
 
 ),
 
-region_products as (
+region_colorways as (
 
     select
-        products.product_key,
+        colorways.colorway_key,
         region_brands.region,
         round(region_categories.category_factor * region_brands.brand_factor, 6) as region_factor
-    from products
-    inner join region_brands on products.brand = region_brands.brand
+    from colorways
+    inner join region_brands on colorways.brand = region_brands.brand
     inner join region_categories
         on
-            products.category_level_3 = region_categories.category_level_3
+            colorways.category_level_3 = region_categories.category_level_3
             and region_brands.region = region_categories.region
 
 ),
@@ -89,35 +91,35 @@ region_products as (
 formats as (
 
     select
-        products.product_key,
+        colorways.colorway_key,
         locations.location_key,
         -- Warehouses serve the whole country.
-        if(locations.store_format is null, 1.0D, region_products.region_factor) as region_factor,
+        if(locations.store_format is null, 1.0D, region_colorways.region_factor) as region_factor,
         coalesce(format_demand.demand_factor, 1.0D) as format_factor
-    from products
+    from colorways
     cross join locations
-    inner join region_products
+    inner join region_colorways
         on
-            products.product_key = region_products.product_key
-            and locations.region = region_products.region
+            colorways.colorway_key = region_colorways.colorway_key
+            and locations.region = region_colorways.region
     left join format_demand
         on
             locations.store_format = format_demand.store_format
-            and products.category_level_1 = format_demand.category_level_1
-            and products.price_tier = format_demand.price_tier
+            and colorways.category_level_1 = format_demand.category_level_1
+            and colorways.price_tier = format_demand.price_tier
 
 ),
 
 final as (
 
     select
-        formats.product_key,
+        formats.colorway_key,
         formats.location_key,
         formats.format_factor,
         -- Between 2/3 and 2 at the default offset.
         1
         / (
-            {{ uniform('local_taste', ['formats.product_key', 'formats.location_key']) }}
+            {{ uniform('local_taste', ['formats.colorway_key', 'formats.location_key']) }}
             + shape.taste_offset
         ) as local_factor,
         formats.region_factor
