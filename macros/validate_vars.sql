@@ -3,7 +3,6 @@
 
     kind      whole number | number | date | optional date | day range (two whole numbers, the smaller first)
     min, max  smallest and largest value allowed, both included
-    reason    why it is not larger, where that needs to be said
     meaning   what it sets; the table in docs/variables.md says the same
 #}
 {% macro variable_spec() %}
@@ -16,9 +15,8 @@
             "meaning": "last simulated day in place of the first one; today and yesterday as well"},
         {"name": "date_range_days", "kind": "whole number", "min": 7, "max": 3650,
             "meaning": "number of simulated days when a world begins, the first one included"},
-        {"name": "num_customers", "kind": "whole number", "min": 10, "max": 2000000,
-            "reason": "all go to the simulation in one message of at most 128 MiB",
-            "meaning": "customers"},
+        {"name": "num_customers", "kind": "whole number", "min": 10, "max": 10000000,
+            "meaning": "customers who are known when the world begins; others join every day"},
         {"name": "num_products", "kind": "whole number", "min": 10, "max": 1000000,
             "meaning": "products"},
         {"name": "num_locations", "kind": "whole number", "min": 5, "max": 1000,
@@ -175,8 +173,7 @@
             ~ ", the smaller first"
         ) %}
     {% else %}
-        {% set reason = ", as " ~ entry.reason if entry.reason is defined else "" %}
-        {% do return("a " ~ entry.kind ~ " from " ~ entry.min ~ " to " ~ entry.max ~ reason) %}
+        {% do return("a " ~ entry.kind ~ " from " ~ entry.min ~ " to " ~ entry.max) %}
     {% endif %}
 {% endmacro %}
 

@@ -4,11 +4,18 @@ Every draw is a uniform from a Philox stream that is keyed by (seed, stream, loc
 mapped through an inverse CDF, so the rows of a location and month depend on nothing else: not on
 the engine, the number of partitions, what they are computed with, or how many days are simulated.
 
-Locations of one price zone are computed together, a month at a time. In shapes, G is the
-number of locations, D of simulated days, P of products, C of carts and L of cart lines. A block is
-a day at a location; the B = G x D blocks are sorted by location, then day.
+Locations of one price zone are computed together, a month at a time. In shapes, G is the number of
+locations, D of simulated days, P of products, M of colorways (a style in a colour, whose sizes are
+products), K of shopper classes, C of carts and L of cart lines. A block is a day at a location; the
+B = G x D blocks are sorted by location, then day.
+
+A shopper wants a colorway and takes the own size of it. What a class of shoppers (gender and taste)
+wants is the demand of the day, shared out by how much each class likes a colorway, so that all
+classes together want what is planned. A known customer comes when int_customer_visits says so; who
+else comes is nobody known.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import NormalDist
@@ -22,21 +29,26 @@ CARTS, LINES, PRODUCT_SHOCK, STORE_SHOCK = 1, 2, 3, 16
 
 # Columns of the uniform draws of a cart and of a line. Append only: the order is part of the data.
 CART_DRAWS = (
+    "known",
+    "class",
     "product",
-    "customer_prefers_category",
-    "customer",
     "items",
     "channel_is_preferred",
     "channel",
+    "device_is_own",
     "device",
     "hour",
     "quarter_hour",
     "abandonment",
     "recovery",
     "recovery_lag",
+    "build",
+    "tops",
+    "bottoms",
+    "shoes",
 )
 LINE_DRAWS = (
-    "same_category",
+    "same_section",
     "product",
     "quantity",
     "allocation",
@@ -44,6 +56,8 @@ LINE_DRAWS = (
     "return_lag",
     "restock_delay",
     "recovery_allocation",
+    "other_person",
+    "size",
 )
 
 # Uniforms of a block before its carts: twelve for the traffic of the day, one for their number.
@@ -67,7 +81,21 @@ STORE_FORMATS = ("flagship", "standard", "outlet")
 DAY_KINDS = ("ordinary", "sunday", "eve", "black_friday")
 CLOSED = "closed"
 
-PRODUCT_COLUMNS = ("product_key", "list_price_cents", "return_rate_index", "launch_day", "last_day")
+COLORWAY_COLUMNS = (
+    "colorway_key",
+    "list_price_cents",
+    "return_rate_index",
+    "launch_day",
+    "last_day",
+)
+GENDERS = (
+    "women",
+    "men",
+    "unisex",
+)  # whom a product is made for; shoppers are one of the first two
+BODY_PARTS = ("tops", "bottoms", "shoes")  # ladders of sizes by the part of the body that counts
+TASTES = 8  # a shopper class is TASTES * gender + taste
+UNKNOWN = 0  # customer_key of who is not known
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -116,12 +144,12 @@ class Shape:
     return_delay_days: tuple
     traffic_noise: float
     same_category_share: float
-    category_loyalty: float
     channel_loyalty: float
     low_units_share: float
     expected_abandonment_increase: float
     product_shock: Component
     store_shock: Component
+    habits: dict
 
 
 @dataclass(frozen=True)
@@ -131,7 +159,8 @@ class Group:
     traffic: dict of date_key -> demand index. channel_key: (N,) channels; channel_cdf: (N,)
     cumulative shares; device_cdf: (N, 3) cumulative shares of DEVICES or None in stores;
     device_abandonment: (3,) abandonment rate of DEVICES relative to other ones, None in stores.
-    preferred_channels: dict of a number in PREFERENCES -> indices into channel_key.
+    preferred_channels: dict of a number in PREFERENCES -> indices into channel_key; app_channels:
+    those of APP_IOS and APP_ANDROID, if offered. known_share: of the carts.
     hour_cdf: (formats, kinds of days, 24), of locations by location_format, a dict of location_key
     -> number of the format, on days by day_kind, a dict of date_key -> number of the kind.
     items_cdf: (most items,); lag_cdf: (longest lag,) from 1 day;
@@ -148,6 +177,8 @@ class Group:
     device_cdf: np.ndarray | None
     device_abandonment: np.ndarray | None
     preferred_channels: dict
+    app_channels: tuple
+    known_share: float
     hour_cdf: np.ndarray
     location_format: dict
     day_kind: dict
@@ -161,49 +192,43 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Customers:
-    """Customers by number (N,) and their versions (V,) sorted by customer and first day.
+class Shoppers:
+    """What all shoppers share: no list of them.
 
-    version_order: customer * 2**20 + first day of the version; segment: index per version.
-    frequency: relative visits. preferred_category: code of a category; preferred_channel: number in
-    PREFERENCES. members: dict of is_digital -> members_by_location.
-    segment_frequency, segment_abandonment: relative to other segments.
-    tier_preference: (segments, T) visits for a product of a price tier relative to any product.
+    class_share: (K,); affinity: (colorways, K) how much a class likes one, by colorway_key from 1.
+    segment_share: (S,) share of each segment in the digital carts of known customers;
+    segment_abandonment: (S + 1,) relative to other segments, the last of those not known.
     """
 
-    frequency: np.ndarray
-    preferred_category: np.ndarray
-    preferred_channel: np.ndarray
-    members: dict
-    first_version: np.ndarray
-    version_order: np.ndarray
-    version_key: np.ndarray
-    segment: np.ndarray
-    segment_frequency: np.ndarray
+    class_share: np.ndarray
+    affinity: np.ndarray
+    segment_share: np.ndarray
     segment_abandonment: np.ndarray
-    tier_preference: np.ndarray
 
 
 @dataclass(frozen=True)
 class Assortment:
-    """All products by key, and the names of categories and price tiers by code; all sorted."""
+    """All colorways by key, and the names of categories by code; all sorted."""
 
-    product_keys: np.ndarray
+    colorway_keys: np.ndarray
     categories: list
-    price_tiers: list
 
 
 @dataclass(frozen=True)
 class Month:
-    """A month of the locations (G,) of a price zone, with the same products (P,) in each.
+    """A month of the locations (G,) of a price zone, with the same colorways (M,) in each.
 
     Days (D,) are the simulated ones that are asked for, as yyyymmdd and since 1970-01-01, and
-    first_day is the first simulated one of the month; products are sorted by category.
+    first_day is the first simulated one of the month; colorways are sorted by section, which is
+    category and gender.
     average_daily_units: (G,) units wanted on an average day.
-    planned_weight: (G, P) demand of a product relative to others, as planned.
-    wanted_weight: (B, P) whole numbers, what they are wanted on the day relative to each other.
-    category_start: (categories + 1,) where the products of each category begin.
-    promotion_key, discount_cents: (D, P), 0 without promotion.
+    planned_weight: (G, M) demand of a colorway relative to others, as planned.
+    wanted_weight: (B, M) whole numbers, what they are wanted on the day relative to each other.
+    class_of: (M, K) share of each class in the demand of a colorway.
+    section_start: (sections + 1,) where the colorways of each begin.
+    size_key: (M, sizes) product of each size, from the smallest; size_cdf: likewise, cumulative
+    shares of their demand; body_part: (M,) index in BODY_PARTS, by which sizes are chosen.
+    promotion_key, discount_cents: (D, M), 0 without promotion.
     """
 
     month_key: int
@@ -214,10 +239,13 @@ class Month:
     average_daily_units: np.ndarray
     planned_weight: np.ndarray
     wanted_weight: np.ndarray
-    product_key: np.ndarray
-    category: np.ndarray
-    category_start: np.ndarray
-    price_tier: np.ndarray
+    class_of: np.ndarray
+    section: np.ndarray
+    section_start: np.ndarray
+    gender: np.ndarray
+    size_key: np.ndarray
+    size_cdf: np.ndarray
+    body_part: np.ndarray
     unit_price: np.ndarray
     return_rate_index: np.ndarray
     promotion_key: np.ndarray
@@ -238,47 +266,60 @@ class Month:
         locations, days = self.location_key[self.block_location], self.days[self.block_day]
         return uniforms(seed, stream, locations, days, sizes, skip)
 
-    def tier_shares(self, customers):
-        """(G, T) planned share of each price tier at each location."""
-        tiers = customers.tier_preference.shape[1]
-        weight = np.array(
-            [
-                np.bincount(self.price_tier, np.maximum(planned, 1), tiers)
-                for planned in self.planned_weight
-            ]
-        )
-        return weight / weight.sum(axis=1, keepdims=True)
+
+@dataclass(frozen=True)
+class Visits:
+    """Visits (V,) of known customers sorted by block: see int_customer_visits and lives.
+
+    body: (V, 3) quantiles within the gender, by BODY_PARTS; preferred_channel: number in
+    PREFERENCES; segment: index in Shoppers.segment_share.
+    """
+
+    block: np.ndarray
+    customer_key: np.ndarray
+    segment: np.ndarray
+    shopper_class: np.ndarray
+    preferred_channel: np.ndarray
+    has_ios: np.ndarray
+    device_draw: np.ndarray
+    basket_quantile: np.ndarray
+    body: np.ndarray
 
 
 @dataclass(frozen=True)
 class Carts:
-    """Carts (C,) sorted by block: indices of block, main product, customer's version and channel.
+    """Carts (C,) sorted by block: indices of block, shopper class, main colorway and channel.
 
-    draw: dict of CART_DRAWS -> (C,) uniforms; items: products to put in, the main one included;
-    base_rate: abandonment rate when stock plays no part; device_number: from 1, 0 in stores.
+    draw: dict of CART_DRAWS -> (C,) uniforms; customer_key: UNKNOWN of who is not known; segment:
+    index in Shoppers.segment_abandonment; items: products to put in, the main one included; body:
+    (C, 3) of the shopper, as in Visits; base_rate: abandonment rate when stock plays no part;
+    device_number: from 1, 0 in stores.
     """
 
     draw: dict
     block: np.ndarray
+    shopper_class: np.ndarray
+    customer_key: np.ndarray
     product: np.ndarray
-    version: np.ndarray
     channel: np.ndarray
     items: np.ndarray
+    body: np.ndarray
     base_rate: np.ndarray
     device_number: np.ndarray
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Cart lines (L,) sorted by cart: indices of cart, block and product, and units wanted.
+    """Cart lines (L,) sorted by cart: indices of cart, block and colorway, size and units wanted.
 
-    draw: dict of LINE_DRAWS -> (L,) uniforms.
+    draw: dict of LINE_DRAWS -> (L,) uniforms; size: index of the size.
     """
 
     draw: dict
     cart: np.ndarray
     block: np.ndarray
     product: np.ndarray
+    size: np.ndarray
     quantity: np.ndarray
 
 
@@ -480,75 +521,40 @@ def demand_factors(tables, order, position, product_count, shape):
     return levels[:, order].swapaxes(1, 2) * (everywhere * here)[..., position]
 
 
-def members_by_location(location, preferred_category):
-    """Dict of location_key -> its customers sorted by preferred category; of arrays (N,)."""
-    order = np.lexsort((preferred_category, location)).astype(np.int32)
-    keys, starts = np.unique(location[order], return_index=True)
-    return dict(zip(keys.tolist(), np.split(order, starts)[1:], strict=True))
+def normal_table():
+    """Standard normal deviates and their cumulative shares, both (16001,)."""
+    deviates = np.arange(-8000, 8001) / 1000
+    return deviates, np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in deviates.tolist()])
 
 
-def customers_at(customers, location_key, is_digital, first_day):
-    """Members of a location sorted by preferred category: indices, weights and segments (M,)."""
-    members = customers.members[is_digital].get(location_key)
-    if members is None:  # a location without customers of its own serves passers-by
-        members = np.argsort(customers.preferred_category, kind="stable")
-    segment = customers.segment[version_of(customers, members, first_day)]
-    return members, customers.frequency[members] * customers.segment_frequency[segment], segment
+def normal_quantile(draws):
+    """Standard normal deviates (inverse CDF) of uniforms."""
+    deviates, shares = normal_table()
+    return np.interp(draws, shares, deviates)
 
 
-def version_of(customers, customer, day):
-    """Index of the customer's version in force on the day (an array, or one day for all)."""
-    order = np.asarray(customer, np.int64) * 2**20 + day
-    version = customers.first_version[customer].astype(np.int64)
-    following = np.minimum(version + 1, len(customers.version_order) - 1)
-    changed = np.flatnonzero(customers.version_order[following] <= order)
-    version[changed] = customers.version_order.searchsorted(order[changed], side="right") - 1
-    return version
+def normal_share(deviates):
+    """CDF of the standard normal distribution."""
+    return np.interp(deviates, *normal_table())
 
 
-def channel_shares(group, preferred_channel, member_weight, channel_loyalty):
-    """(N,) expected share of each channel in the carts of the members of a location."""
-    shares = np.diff(group.channel_cdf, prepend=0.0)
-    expected = shares.copy()
-    for code, choices in group.preferred_channels.items():
-        if len(choices):
-            prefers = preferred_channel == code
-            loyal = channel_loyalty * member_weight[prefers].sum() / member_weight.sum()
-            own = np.zeros(len(shares))
-            own[choices] = shares[choices] / shares[choices].sum()
-            expected += loyal * (own - shares)
-    return expected
+def like(quantiles, draws, correlation):
+    """Uniforms that are near quantiles: of standard normals with a correlation."""
+    own = correlation * normal_quantile(quantiles)
+    return normal_share(own + math.sqrt(1 - correlation**2) * normal_quantile(draws))
 
 
-def segment_shares(segment, weight, tier_preference, tier_share):
-    """Expected share of each segment in the carts, given the share of each price tier (T,)."""
-    of_segment = np.bincount(segment, weights=weight, minlength=len(tier_preference))
-    of_tier = of_segment[:, None] * tier_preference
-    return (of_tier / of_tier.sum(axis=0)) @ tier_share
+def base_rates(group, shoppers, shape):
+    """(S + 1, 3) abandonment rates by segment, the last of unknown shoppers, and device.
 
-
-def base_rates_by_day(group, customers, crowd, month, tier_share, shape):
-    """(D, segments, 3) abandonment rates whose mean over the carts of a location is the variable.
-
-    Segments change with time, so each week has the rates of its first simulated day in the month:
-    what comes later may be after the last simulated day, and unknown. crowd: its customers_at.
+    Their mean over the carts of a location is the variable.
     """
-    members, member_weight, _ = crowd
-    of_channel = channel_shares(
-        group, customers.preferred_channel[members], member_weight, shape.channel_loyalty
-    )
-    of_device = of_channel @ np.diff(group.device_cdf, prepend=0.0)
-    index = np.outer(customers.segment_abandonment, group.device_abandonment)
-    mondays = (month.days + 3) // 7 * 7 - 3
-    first_days, week = np.unique(np.maximum(mondays, month.first_day), return_inverse=True)
-    rates = []
-    for day in first_days:
-        segment = customers.segment[version_of(customers, members, day)]
-        share = segment_shares(segment, member_weight, customers.tier_preference, tier_share)
-        weights = np.outer(share, of_device)
-        of_week = rates_with_mean(shape.cart_abandonment_base_rate, index.ravel(), weights.ravel())
-        rates.append(np.round(of_week, 4).reshape(index.shape))
-    return np.array(rates)[week]
+    of_device = np.diff(group.channel_cdf, prepend=0.0) @ np.diff(group.device_cdf, prepend=0.0)
+    of_segment = np.append(group.known_share * shoppers.segment_share, 1 - group.known_share)
+    index = np.outer(shoppers.segment_abandonment, group.device_abandonment)
+    weights = np.outer(of_segment, of_device)
+    rates = rates_with_mean(shape.cart_abandonment_base_rate, index.ravel(), weights.ravel())
+    return np.round(rates, 4).reshape(index.shape)
 
 
 def share_not_abandoned(shape, increase=0.0):
@@ -590,17 +596,51 @@ def simulated_days(group, month_key):
     return [date_key for date_key in sorted(group.traffic) if date_key // 100 == month_key]
 
 
-def month_of(tables, average_daily_units, group, assortment, shape, from_date_key=0):
+def size_tables(product_keys, weight, starts):
+    """Products of the colorways (M, sizes) by size, and cumulative shares of their demand.
+
+    product_keys, weight: (P,) sorted by colorway and size; starts: (M,) first product of each.
+    """
+    counts = np.diff(np.append(starts, len(product_keys)))
+    colorway, size = np.repeat(np.arange(len(starts)), counts), np.arange(len(product_keys))
+    size = size - np.repeat(starts, counts)
+    keys, shares = (np.zeros((len(starts), counts.max()), kind) for kind in (np.int32, float))
+    keys[colorway, size], shares[colorway, size] = product_keys, np.maximum(weight, 1)
+    cdf = cumulative(shares)
+    # Behind the last size: no draw gets there.
+    cdf[np.arange(cdf.shape[1]) >= counts[:, None] - 1] = 1.0
+    return keys, cdf
+
+
+def body_parts(ladders, categories):
+    """(M,) index in BODY_PARTS of the ladders of sizes."""
+    return np.array(
+        [
+            2 if "shoe" in ladder or category == "footwear" else int("alpha" not in ladder)
+            for ladder, category in zip(ladders, categories, strict=True)
+        ]
+    )
+
+
+def month_of(tables, average_daily_units, group, shoppers, assortment, shape, from_date_key=0):
     """Month from the Arrow tables of its locations, one row per product (see generate)."""
     first = tables[0]
-    category = pc.index_in(first["category_level_2"], pa.array(assortment.categories)).to_numpy()
-    order = np.lexsort((first["product_key"].to_numpy(), category))
-    category = category[order]
-    product = {name: first[name].to_numpy()[order] for name in PRODUCT_COLUMNS}
-    price_tier = pc.index_in(first["price_tier"], pa.array(assortment.price_tiers)).to_numpy()
+    keys, starts = np.unique(first["colorway_key"].to_numpy(), return_index=True)
+    rows = first.take(pa.array(starts))
+    category = pc.index_in(rows["category_level_2"], pa.array(assortment.categories)).to_numpy()
+    gender = pc.index_in(rows["gender"], pa.array(GENDERS)).to_numpy()
+    order = np.lexsort((keys, gender, category))
+    section = (category * len(GENDERS) + gender)[order]
+    _, section_start, section = np.unique(section, return_index=True, return_inverse=True)
+    colorway = {name: rows[name].to_numpy()[order] for name in COLORWAY_COLUMNS}
     demand_weight, planned_weight = (
-        np.array([table[name].to_numpy() for table in tables])[:, order]
+        np.add.reduceat([table[name].to_numpy() for table in tables], starts, axis=1)[:, order]
         for name in ("demand_weight", "planned_weight")
+    )
+    size_key, size_cdf = size_tables(
+        first["product_key"].to_numpy(),
+        np.sum([table["demand_weight"].to_numpy() for table in tables], axis=0),
+        starts,
     )
     month_key = first["month_key"][0].as_py()
     simulated = np.array(simulated_days(group, month_key))
@@ -608,16 +648,17 @@ def month_of(tables, average_daily_units, group, assortment, shape, from_date_ke
     day_before = month_days(month_key)[0] - 1
     days = day_before + date_keys % 100
     promotion_key, discount_cents, uplift = promotion_matrices(
-        first["promotion_days"].take(pa.array(order)), date_keys % 100
+        rows["promotion_days"].take(pa.array(order)), date_keys % 100
     )
-    position = np.searchsorted(assortment.product_keys, product["product_key"])
-    factors = demand_factors(tables, order, position, len(assortment.product_keys), shape)
-    on_sale = (product["launch_day"] <= days[:, None]) & (days[:, None] <= product["last_day"])
-    first_week = int(week_of(day_before + 1))
-    wanted = on_days(factors.swapaxes(0, 1), first_week, days).swapaxes(0, 1)
+    position = np.searchsorted(assortment.colorway_keys, colorway["colorway_key"])
+    levels = [table.take(pa.array(starts)) for table in tables]
+    factors = demand_factors(levels, order, position, len(assortment.colorway_keys), shape)
+    on_sale = (colorway["launch_day"] <= days[:, None]) & (days[:, None] <= colorway["last_day"])
+    wanted = on_days(factors.swapaxes(0, 1), int(week_of(day_before + 1)), days).swapaxes(0, 1)
     wanted *= demand_weight[:, None]
     wanted *= uplift * on_sale
     np.floor(wanted, out=wanted)
+    liked = shoppers.affinity[colorway["colorway_key"] - 1] * shoppers.class_share
     return Month(
         month_key=month_key,
         first_day=int(day_before + simulated[0] % 100),
@@ -627,12 +668,17 @@ def month_of(tables, average_daily_units, group, assortment, shape, from_date_ke
         average_daily_units=np.asarray(average_daily_units, dtype=np.float64),
         planned_weight=planned_weight,
         wanted_weight=wanted.reshape(-1, len(order)),
-        product_key=product["product_key"],
-        category=category,
-        category_start=np.searchsorted(category, np.arange(category[-1] + 2)),
-        price_tier=price_tier[order].astype(np.int8),  # few bits sort fastest
-        unit_price=product["list_price_cents"] / 100,
-        return_rate_index=product["return_rate_index"],
+        class_of=liked / liked.sum(axis=1, keepdims=True),
+        section=section,
+        section_start=np.append(section_start, len(order)),
+        gender=gender[order],
+        size_key=size_key[order],
+        size_cdf=size_cdf[order],
+        body_part=body_parts(rows["size_ladder"].to_pylist(), rows["category_level_1"].to_pylist())[
+            order
+        ],
+        unit_price=colorway["list_price_cents"] / 100,
+        return_rate_index=colorway["return_rate_index"],
         promotion_key=promotion_key,
         discount_cents=discount_cents,
     )
@@ -655,100 +701,163 @@ def cart_counts(month, group, shape):
     return poisson_quantile(units / units_per_cart, head[:, -1])
 
 
-def draw_carts(month, product_sums, group, customers, shape):
-    """Carts of a month with their main products and customers; product_sums: (B, P + 1)."""
+def visits_of(tables, month):
+    """Visits from the first row of each location's table; those of other days are left out."""
+    parts = []
+    for place, table in enumerate(tables):
+        entries = table["visits"].combine_chunks()[:1].flatten()
+        date_key = np.asarray(entries.field("date_key"))
+        day = np.minimum(np.searchsorted(month.date_keys, date_key), len(month.date_keys) - 1)
+        asked = month.date_keys[day] == date_key
+        columns = {
+            field.name: np.asarray(entries.field(index))[asked]
+            for index, field in enumerate(entries.type)
+        }
+        parts.append({**columns, "block": (place * len(month.days) + day)[asked]})
+    visits = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # The engine lists them in any order.
+    order = np.lexsort((visits["customer_key"], visits["device_draw"], visits["block"]))
+    visits = {name: values[order] for name, values in visits.items()}
+    body = np.stack([visits[f"build_{part}"] for part in BODY_PARTS], axis=1)
+    names = set(Visits.__dataclass_fields__) - {"body"}
+    return Visits(body=body, **{name: visits[name] for name in names})
+
+
+def visit_of_carts(block, known_draw, visits, blocks):
+    """(C,) index of the visit in which a cart is filled, -1 of who is not known.
+
+    The carts of a block with the lowest draws are those of its visits; of more visits than carts
+    the last fill none.
+    """
+    by_draw = np.lexsort((known_draw, block))
+    numbers = np.arange(blocks)
+    position = np.arange(len(block)) - np.searchsorted(block, numbers)[block]
+    first = np.searchsorted(visits.block, numbers)
+    count = np.bincount(visits.block, minlength=blocks)
+    visit = np.full(len(block), -1)
+    visit[by_draw] = np.where(position < count[block], first[block] + position, -1)
+    return visit
+
+
+def row_shares(weights):
+    """Cumulative shares (R, N) of each row, plus the number of the row; flat, so it ascends."""
+    sums = np.cumsum(weights, axis=-1).reshape(-1, weights.shape[-1])
+    total = sums[:, -1:]
+    shares = np.divide(sums, total, out=np.ones(sums.shape), where=total > 0)
+    return (shares + np.arange(len(shares))[:, None]).ravel()
+
+
+def pick_in_rows(shares, row, draws, size):
+    """Inverse CDF where each draw has its row of `size` elements in shares (see row_shares)."""
+    targets = np.minimum(row + draws, np.nextafter(row + 1.0, 0))
+    return np.minimum(shares.searchsorted(targets, side="right") - row * size, size - 1)
+
+
+def draw_carts(month, class_sums, visits, group, shoppers, shape):
+    """Carts of a month with their shoppers and main colorways; class_sums: see class_sums_of."""
     counts = cart_counts(month, group, shape)
     draws = month.uniforms(shape.random_seed, CARTS, counts * len(CART_DRAWS), HEAD_DRAWS)
     draw = dict(zip(CART_DRAWS, draws.reshape(-1, len(CART_DRAWS)).T, strict=True))
     block = np.repeat(np.arange(len(counts)), counts)
-    product = pick_within(product_sums, block, 0, len(month.product_key), draw["product"])
-    crowds = [
-        customers_at(customers, key, group.is_digital, month.first_day)
-        for key in month.location_key.tolist()
-    ]
-    customer = pick_customers(month, crowds, block, product, draw, customers, shape)
-    version = version_of(customers, customer, month.days[month.block_day[block]])
-    channel = pick_channels(group, customers.preferred_channel[customer], draw, shape)
+    visit = visit_of_carts(block, draw["known"], visits, len(counts))
+    known = np.flatnonzero(visit >= 0)
+    visit = visit[known]
+    class_shares, product_shares = class_sums
+    classes = len(shoppers.class_share)
+    shopper_class = pick_in_rows(class_shares, block, draw["class"], classes)
+    shopper_class[known] = visits.shopper_class[visit]
+    product = pick_in_rows(
+        product_shares,
+        block * classes + shopper_class,
+        draw["product"],
+        month.wanted_weight.shape[1],
+    )
+    customer_key = np.full(len(block), UNKNOWN)
+    customer_key[known] = visits.customer_key[visit]
+    channel = pick_channels(group, known, visit, visits, draw, shape)
+    items = draw["items"].copy()
+    items[known] = like(visits.basket_quantile[visit], items[known], shape.habits["basket_loyalty"])
+    build = normal_quantile(draw["build"])
+    body = np.empty((len(block), len(BODY_PARTS)))
+    for part, name in enumerate(BODY_PARTS):
+        correlation = shape.habits[f"build_{name}_correlation"]
+        rest = math.sqrt(1 - correlation**2) * normal_quantile(draw[name])
+        body[:, part] = normal_share(correlation * build + rest)
+    body[known] = visits.body[visit]
     device, base_rate = np.zeros(len(block), np.int64), np.zeros(len(block))
     if group.is_digital and len(block):
-        device = 1 + pick_rows(group.device_cdf, channel, draw["device"])
-        rates = np.concatenate(
-            [
-                base_rates_by_day(group, customers, crowd, month, shares, shape)
-                for crowd, shares in zip(crowds, month.tier_shares(customers), strict=True)
-            ]
-        )
-        base_rate = rates[block, customers.segment[version], device - 1]
+        of_device, segment = draw["device"].copy(), np.full(len(block), len(shoppers.segment_share))
+        segment[known] = visits.segment[visit]
+        own = draw["device_is_own"][known] < shape.habits["device_loyalty"]
+        of_device[known[own]] = visits.device_draw[visit[own]]
+        device = 1 + pick_rows(group.device_cdf, channel, of_device)
+        base_rate = base_rates(group, shoppers, shape)[segment, device - 1]
     return Carts(
         draw=draw,
         block=block,
+        shopper_class=shopper_class,
+        customer_key=customer_key,
         product=product,
-        version=version,
         channel=channel,
-        items=1 + pick(group.items_cdf, draw["items"]),
+        items=1 + pick(group.items_cdf, items),
+        body=body,
         base_rate=base_rate,
         device_number=device,
     )
 
 
-def pick_customers(month, crowds, block, product, draw, customers, shape):
-    """(C,) customers of carts, given their blocks and main products.
-
-    Often one who likes the category of the main product, and of a segment that likes its price
-    tier. crowds: customers_at of each location.
-    """
-    chosen = np.empty(len(block), np.int64)
-    cuts = np.searchsorted(block, np.arange(len(crowds) + 1) * len(month.days))
-    for (members, weight, segment), first, last in zip(crowds, cuts[:-1], cuts[1:], strict=True):
-        carts = slice(first, last)
-        bounds = np.searchsorted(
-            customers.preferred_category[members], np.arange(len(month.category_start))
-        )
-        liked = month.category[product[carts]]
-        start, stop = bounds[liked], bounds[liked + 1]
-        anyone = draw["customer_prefers_category"][carts] >= shape.category_loyalty
-        anyone |= start == stop
-        start, stop = np.where(anyone, 0, start), np.where(anyone, len(members), stop)
-        sums = with_zero(weight * customers.tier_preference.T[:, segment])
-        tier = month.price_tier[product[carts]]
-        by_tier = np.argsort(tier, kind="stable")
-        at = pick_within(
-            sums, tier[by_tier], start[by_tier], stop[by_tier], draw["customer"][carts][by_tier]
-        )
-        chosen[first + by_tier] = members[at]
-    return chosen
+def class_sums_of(month):
+    """What each class wants on the day, (see row_shares): classes of a block, colorways of both."""
+    wanted = month.wanted_weight[:, None] * month.class_of.T
+    return row_shares(wanted.sum(axis=-1)), row_shares(wanted)
 
 
-def pick_channels(group, preferred_channel, draw, shape):
-    """(C,) indices of channels: at times those that the customer prefers."""
+def pick_channels(group, known, visit, visits, draw, shape):
+    """(C,) indices of channels; of known customers (their carts, visits) mostly preferred ones."""
     channel = pick(group.channel_cdf, draw["channel"])
-    loyal = draw["channel_is_preferred"] < shape.channel_loyalty
+    loyal = draw["channel_is_preferred"][known] < shape.channel_loyalty
+    preferred = visits.preferred_channel[visit]
     shares = np.diff(group.channel_cdf, prepend=0.0)
     for preference, choices in group.preferred_channels.items():
         if len(choices):
-            chosen = np.flatnonzero(loyal & (preferred_channel == preference))
+            chosen = known[loyal & (preferred == preference)]
             own = cumulative(shares[choices])
             channel[chosen] = choices[pick(own, draw["channel"][chosen])]
+    if group.app_channels:
+        # An app is that of the own phone.
+        in_app = np.isin(channel[known], group.app_channels)
+        apps = np.array(group.app_channels)[np.where(visits.has_ios[visit], 0, 1)]
+        channel[known[in_app]] = apps[in_app]
     return channel
 
 
-def draw_lines(month, product_sums, carts, group, shape):
-    """Lines of the carts: the main product and others, at times of the same category."""
+def draw_lines(month, product_sums, class_sums, carts, group, shape):
+    """Lines of the carts: the main colorway and others, at times of the same section."""
     cart = np.repeat(np.arange(len(carts.items)), carts.items)
     block, product = carts.block[cart], carts.product[cart]
     sizes = np.bincount(block, minlength=len(product_sums)) * len(LINE_DRAWS)
     draws = month.uniforms(shape.random_seed, LINES, sizes).reshape(-1, len(LINE_DRAWS))
     draw = dict(zip(LINE_DRAWS, draws.T, strict=True))
     other = 1 + np.flatnonzero(cart[1:] == cart[:-1])
-    liked = month.category[product[other]]
-    similar = draw["same_category"][other] < shape.same_category_share
-    start = np.where(similar, month.category_start[liked], 0)
-    stop = np.where(similar, month.category_start[liked + 1], len(month.product_key))
-    product[other] = pick_within(product_sums, block[other], start, stop, draw["product"][other])
+    similar = draw["same_section"][other] < shape.same_category_share
+    like_main, free = other[similar], other[~similar]
+    section = month.section[product[like_main]]
+    product[like_main] = pick_within(
+        product_sums,
+        block[like_main],
+        month.section_start[section],
+        month.section_start[section + 1],
+        draw["product"][like_main],
+    )
+    classes = month.class_of.shape[1]
+    row = block[free] * classes + carts.shopper_class[cart[free]]
+    product[free] = pick_in_rows(class_sums[1], row, draw["product"][free], len(month.section))
+    size = draw_sizes(month, carts, cart, product, draw, shape)
 
     # A product is at most once in a cart: its first line asks for the units of all, up to the most
     # that a line may have.
-    first = first_of_equals(cart * len(month.product_key) + product, len(group.items_cdf))
+    key = (cart * len(month.section) + product) * month.size_key.shape[1] + size
+    first = first_of_equals(key, len(group.items_cdf))
     quantity = np.bincount(first, weights=1 + pick(group.quantity_cdf, draw["quantity"]))
     kept = np.flatnonzero(first == np.arange(len(first)))
     return Lines(
@@ -756,8 +865,23 @@ def draw_lines(month, product_sums, carts, group, shape):
         cart=cart[kept],
         block=block[kept],
         product=product[kept],
+        size=size[kept],
         quantity=np.minimum(quantity[kept], len(group.quantity_cdf)).astype(np.int32),
     )
+
+
+def draw_sizes(month, carts, cart, product, draw, shape):
+    """(L,) index of the size of each line: the shopper's own, or that of somebody else.
+
+    Who fits a size of the middle takes one of the middle, whatever the ladder: sizes are shared out
+    by their own demand. Some err by a size.
+    """
+    made_for, gender = month.gender[product], carts.shopper_class[cart] // TASTES
+    own = (made_for == gender) | (made_for == GENDERS.index("unisex"))
+    own &= draw["other_person"] >= shape.habits["other_person_share"]
+    fits = carts.body[cart, month.body_part[product]]
+    near = like(fits, draw["size"], shape.habits["size_accuracy"])
+    return pick_rows(month.size_cdf, product, np.where(own, near, draw["size"]))
 
 
 def first_of_equals(keys, longest):
@@ -812,24 +936,25 @@ def return_lags(days, group, sold, draw):
     return lag
 
 
-def generate(tables, average_daily_units, group, customers, assortment, shape, from_date_key=0):
+def generate(tables, average_daily_units, group, shoppers, assortment, shape, from_date_key=0):
     """Cart lines of one month of the locations of a price zone, of the days from one on.
 
     tables: one Arrow table per location (G,), one row per product (int_demand_plan joined with the
-    product), with the same products in each; average_daily_units: (G,). Returns a table of
-    OUTPUT_SCHEMA sorted by location, day and line.
+    product, and on the first row the visits of the month), with the same products in each;
+    average_daily_units: (G,). Returns a table of OUTPUT_SCHEMA sorted by location, day and line.
     """
     days = simulated_days(group, tables[0]["month_key"][0].as_py())
     if not days or days[-1] < from_date_key:
         return OUTPUT_SCHEMA.empty_table()
-    month = month_of(tables, average_daily_units, group, assortment, shape, from_date_key)
-    product_sums = with_zero(month.wanted_weight)
-    carts = draw_carts(month, product_sums, group, customers, shape)
-    lines = draw_lines(month, product_sums, carts, group, shape)
-    return output(month, carts, lines, group, customers, shape)
+    month = month_of(tables, average_daily_units, group, shoppers, assortment, shape, from_date_key)
+    product_sums, class_sums = with_zero(month.wanted_weight), class_sums_of(month)
+    visits = visits_of(tables, month)
+    carts = draw_carts(month, class_sums, visits, group, shoppers, shape)
+    lines = draw_lines(month, product_sums, class_sums, carts, group, shape)
+    return output(month, carts, lines, group, shape)
 
 
-def output(month, carts, lines, group, customers, shape):
+def output(month, carts, lines, group, shape):
     """Table of OUTPUT_SCHEMA from the carts and lines of a month.
 
     Raises ValueError when a location has more lines on a day than ids have room for.
@@ -856,12 +981,12 @@ def output(month, carts, lines, group, customers, shape):
     columns = {
         "cart_line_id": (block_id - first_line)[block] + np.arange(len(block)),
         "cart_number": cart_number[cart],
-        "customer_key": customers.version_key[carts.version][cart],
+        "customer_key": carts.customer_key.astype(np.int32)[cart],
         "channel_key": group.channel_key[carts.channel][cart],
         "location_key": location_key[block],
         "date_key": date_key[block],
         "time_key": time_key.astype(np.int32)[cart],
-        "product_key": month.product_key[product],
+        "product_key": month.size_key[product, lines.size],
         "quantity_requested": lines.quantity,
         "unit_price": month.unit_price[product],
         "discount_amount": (month.discount_cents / 100)[day, product],
@@ -890,43 +1015,6 @@ def hours_of_blocks(month, group):
     formats = [group.location_format.get(key, 0) for key in month.location_key.tolist()]
     kinds = [group.day_kind.get(key, 0) for key in month.date_keys.tolist()]
     return group.hour_cdf[np.ix_(formats, kinds)].reshape(-1, group.hour_cdf.shape[-1])
-
-
-def customers_from(versions, segments, assortment):
-    """Customers from customer_versions (Arrow) and the seed customer_segments (pandas)."""
-
-    def code(column, values):
-        return pc.index_in(column, pa.array(values, column.type)).to_numpy()
-
-    is_first = versions["version"].to_numpy() == 1
-    first = versions.filter(pa.array(is_first))
-    number = np.cumsum(is_first) - 1
-    segment = code(versions["segment"], segments["segment"])
-    first_day = versions["effective_date"].cast(pa.int32()).to_numpy()  # since 1970-01-01
-    # Exponential heterogeneity of purchase frequency (Ehrenberg 1959: gamma and Poisson).
-    frequency = -np.log1p(-first["visit_frequency_draw"].to_numpy())
-    # Who prefers a category without products takes what comes next.
-    preferred = np.asarray(first["preferred_category"], dtype=str)
-    category = np.searchsorted(assortment.categories, preferred)
-    # Small types: this is sent to every task.
-    return Customers(
-        frequency=frequency,
-        preferred_category=category.astype(np.int16),
-        preferred_channel=code(first["preferred_channel"], list(PREFERENCES)).astype(np.int8),
-        members={
-            True: members_by_location(first["fulfillment_location_id"].to_numpy(), category),
-            False: members_by_location(first["nearest_store_id"].to_numpy(), category),
-        },
-        first_version=np.flatnonzero(is_first).astype(np.int32),
-        version_order=number * 2**20 + first_day,
-        version_key=versions["customer_key"].to_numpy(),
-        segment=segment.astype(np.int8),
-        segment_frequency=segments["visit_frequency_index"].to_numpy(float),
-        segment_abandonment=segments["base_abandonment_index"].to_numpy(float),
-        tier_preference=segments[[f"{tier}_index" for tier in assortment.price_tiers]].to_numpy(
-            float
-        ),
-    )
 
 
 def return_rates_by_month(rates, planned_units, shape):
@@ -984,6 +1072,13 @@ def gifts_from(seasons, holidays):
     return gifts
 
 
+def app_channels(channels):
+    """Indices of APP_IOS and APP_ANDROID among sorted channels, none unless both are offered."""
+    codes = channels["channel_code"].tolist()
+    apps = ("APP_IOS", "APP_ANDROID")
+    return tuple(codes.index(code) for code in apps) if set(apps) <= set(codes) else ()
+
+
 def groups_from(read, is_simulated_traffic, shape, planned_units, location_formats):
     """Group of each channel group from the seeds; read(name) gives a seed as a pandas frame.
 
@@ -996,6 +1091,7 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
     lags, gift_days = read("return_lags"), read("gift_return_days")
     holidays, seasons = read("int_holiday_calendar"), read("gift_seasons")
+    known_shares = read("known_shares").set_index("channel_group")["known_share"].astype(float)
     gift_weights = np.zeros(int(gift_days["days_after_holiday"].max()))
     gift_weights[gift_days["days_after_holiday"].to_numpy(int) - 1] = gift_days["weight"]
     is_closed = (holidays["day_kind"] == CLOSED) & (holidays["precedence"] == 1)
@@ -1024,6 +1120,8 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
             device_abandonment=(
                 funnel["base_abandonment_index"].to_numpy(float) if is_digital else None
             ),
+            app_channels=app_channels(own),
+            known_share=float(known_shares[name]),
             preferred_channels={
                 number: np.flatnonzero(category == kind)
                 for number, kind in enumerate(PREFERENCES.values())
@@ -1115,8 +1213,8 @@ def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
         yield batch
 
 
-def shape_from(config, demand_shape, demand_levels):
-    """Shape from the model's configuration; demand_shape, demand_levels: seeds (pandas frames)."""
+def shape_from(config, demand_shape, demand_levels, habits):
+    """Shape from the model's configuration and seeds: pandas frames, habits a dict."""
     parameters = demand_shape.set_index("parameter")["parameter_value"]
     components = demand_levels.set_index("component").drop(columns="scope")
     product_shock, store_shock = (
@@ -1131,41 +1229,96 @@ def shape_from(config, demand_shape, demand_levels):
         return_delay_days=tuple(config["return_delay_days"]),
         traffic_noise=float(parameters["traffic_noise"]),
         same_category_share=float(parameters["same_category_share"]),
-        category_loyalty=float(parameters["category_loyalty"]),
         channel_loyalty=float(parameters["channel_loyalty"]),
         low_units_share=float(parameters["low_units_share"]),
         expected_abandonment_increase=float(parameters["expected_abandonment_increase"]),
         product_shock=product_shock,
         store_shock=store_shock,
+        habits=habits,
     )
 
 
-def assortment_from(products, price_tiers):
-    """Assortment from gold_product_dim and the seed price_tiers."""
-    names = products.select("product_key", "category_level_2").toPandas()
+def assortment_from(products):
+    """Assortment from gold_product_dim."""
+    names = products.select("colorway_key", "category_level_2").distinct().toPandas()
     return Assortment(
-        product_keys=np.sort(names["product_key"].to_numpy()),
+        colorway_keys=np.sort(names["colorway_key"].to_numpy()),
         categories=sorted(set(names["category_level_2"])),
-        price_tiers=sorted(price_tiers.toPandas()["price_tier"]),
     )
 
 
-def customer_versions(customer_dim):
-    """Arrow table of what is needed of gold_customer_dim, sorted by customer and version."""
+def shoppers_from(affinities, genders, tastes, segments, segment_orders, guest_index):
+    """Shoppers from int_taste_affinities, seeds and digital orders by rank of the segment.
+
+    affinities, genders, tastes, segments: pandas frames; segment_orders: dict of rank -> orders.
+    """
+    weight = genders.set_index("value")["weight"].astype(float)
+    undisclosed = weight.get("undisclosed", 0.0) / 2
+    of_gender = [weight["female"] + undisclosed, weight["male"] + undisclosed]
+    tastes = tastes.sort_values("taste_number")
+    of_taste = [tastes[f"{name}_weight"].to_numpy(float) for name in ("female", "male")]
+    share = np.concatenate([g * t / t.sum() for g, t in zip(of_gender, of_taste, strict=True)])
+    affinities = affinities.sort_values(["colorway_key", "shopper_class"])
+    segments = segments.sort_values("segment_rank")
+    orders = np.array([segment_orders.get(rank, 0) for rank in range(len(segments))], float)
+    index = segments["base_abandonment_index"].to_numpy(float)
+    return Shoppers(
+        class_share=share / share.sum(),
+        affinity=affinities["affinity"].to_numpy(float).reshape(-1, len(share)),
+        segment_share=orders / orders.sum()
+        if orders.sum()
+        else np.full(len(index), 1 / len(index)),
+        segment_abandonment=np.append(index, guest_index),
+    )
+
+
+def visits_with_customers(visits, lives, versions):
+    """One row per location and month with a list of visits (see Visits), on the first product."""
+    from pyspark.sql import functions as F
+
+    date = F.to_date(F.col("date_key").cast("string"), "yyyyMMdd")
+    preferences = F.create_map(
+        *[F.lit(value) for pair in enumerate(PREFERENCES) for value in reversed(pair)]
+    )
+    life = lives.select(
+        "customer_number",
+        "shopper_class",
+        F.col("preferred_channel").alias("preference"),
+        "ios",
+        "device_draw",
+        "basket_quantile",
+        *[f"build_{part}" for part in BODY_PARTS],
+    )
+    version = versions.select(
+        F.expr("cast(substring(customer_id, 6) as int)").alias("customer_number"),
+        "customer_key",
+        "segment_rank",
+        "effective_date",
+        "expiration_date",
+    )
     return (
-        customer_dim.orderBy("customer_id", "version")
-        .select(
-            "version",
-            "customer_key",
-            "segment",
-            "effective_date",
-            "visit_frequency_draw",
-            "preferred_category",
-            "preferred_channel",
-            "fulfillment_location_id",
-            "nearest_store_id",
+        visits.withColumn("visit_date", date)
+        .join(life, "customer_number")
+        .join(version, "customer_number")
+        .filter("visit_date between effective_date and expiration_date")
+        .withColumn("month_key", F.expr("cast(date_key div 100 as int)"))
+        .groupBy("location_key", "month_key")
+        .agg(
+            F.collect_list(
+                F.struct(
+                    "date_key",
+                    "customer_key",
+                    F.col("segment_rank").alias("segment"),
+                    "shopper_class",
+                    preferences[F.col("preference")].alias("preferred_channel"),
+                    F.col("ios").alias("has_ios"),
+                    "device_draw",
+                    "basket_quantile",
+                    *[f"build_{part}" for part in BODY_PARTS],
+                )
+            ).alias("visits")
         )
-        .toArrow()
+        .withColumn("product_key", F.lit(1))
     )
 
 
@@ -1207,10 +1360,11 @@ def first_new_day(world, is_incremental):
     return world.first_date
 
 
-def stream_of_plan(plan, places, products, prices, promotion_days, levels):
+def stream_of_plan(plan, places, products, prices, promotion_days, levels, visits):
     """Rows of int_demand_plan with what is needed of their products, in the order of tasks.
 
-    places: channel_group, price_zone and region of each location; prices: int_zone_prices.
+    places: channel_group, price_zone and region of each location; prices: int_zone_prices;
+    visits: see visits_with_customers.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -1219,8 +1373,11 @@ def stream_of_plan(plan, places, products, prices, promotion_days, levels):
     end_of_life = F.coalesce("end_of_life_date", F.to_date(F.lit("9999-12-31")))
     products = products.select(
         "product_key",
+        "colorway_key",
+        "category_level_1",
         "category_level_2",
-        "price_tier",
+        "gender",
+        "size_ladder",
         "return_rate_index",
         F.datediff("launch_date", epoch).alias("launch_day"),
         F.datediff(end_of_life, epoch).alias("last_day"),
@@ -1241,11 +1398,12 @@ def stream_of_plan(plan, places, products, prices, promotion_days, levels):
             ["product_key", "price_zone"],
         )
         .join(
-            levels.select("region", "product_key", "month_key", "month_level", "monday_levels"),
-            ["region", "product_key", "month_key"],
+            levels.select("region", "colorway_key", "month_key", "month_level", "monday_levels"),
+            ["region", "colorway_key", "month_key"],
         )
         .drop("region")
         .join(promotion_days, ["product_key", "price_zone", "month_key"], "left")
+        .join(visits, ["product_key", "location_key", "month_key"], "left")
     )
     # What is computed together comes together: locations of a price zone and month.
     group = Window.partitionBy("price_zone", "month_key", "location_key").orderBy("product_key")
@@ -1269,6 +1427,7 @@ def model(dbt, session):
         "return_rates": dbt.ref("return_rates"),
         "units_per_line": dbt.ref("units_per_line"),
         "web_funnel": dbt.ref("web_funnel"),
+        "known_shares": dbt.ref("known_shares"),
     }
     config = {
         "random_seed": dbt.config.get("random_seed"),
@@ -1277,8 +1436,10 @@ def model(dbt, session):
         "return_rate": dbt.config.get("return_rate"),
         "return_delay_days": dbt.config.get("return_delay_days"),
     }
+    habits = dbt.ref("customer_lives").toPandas().set_index("parameter")["parameter_value"]
+    habits = habits.astype(float).to_dict()
     shape = shape_from(
-        config, dbt.ref("demand_shape").toPandas(), dbt.ref("demand_levels").toPandas()
+        config, dbt.ref("demand_shape").toPandas(), dbt.ref("demand_levels").toPandas(), habits
     )
     location_demand = dbt.ref("int_location_demand")
     locations = location_demand.toPandas().set_index("location_key")
@@ -1296,10 +1457,33 @@ def model(dbt, session):
         lambda name: seeds[name].toPandas(), traffic, shape, planned_units, formats
     )
     products = dbt.ref("gold_product_dim")
-    assortment = assortment_from(products, dbt.ref("price_tiers"))
-    segments = dbt.ref("customer_segments").toPandas().sort_values("segment")
-    customers = customers_from(
-        customer_versions(dbt.ref("gold_customer_dim")), segments, assortment
+    assortment = assortment_from(products)
+    attributes = dbt.ref("customer_attributes").filter("attribute = 'gender'").toPandas()
+    segments = dbt.ref("customer_segments")
+    lives = dbt.ref("int_customer_lives")
+    # Whole millionths: a sum of doubles depends on the order that the engine takes.
+    millionths = "cast(round(annual_orders * (1 - store_share) * 1000000) as bigint)"
+    segment_orders = (
+        lives.filter("joined_date < '1900-01-02'")
+        .groupBy("first_rank")
+        .agg(F.expr(f"sum({millionths})").alias("orders"))
+        .collect()
+    )
+    shoppers = shoppers_from(
+        dbt.ref("int_taste_affinities").toPandas(),
+        attributes,
+        dbt.ref("taste_classes").toPandas(),
+        segments.toPandas(),
+        {row.first_rank: row.orders for row in segment_orders},
+        habits["guest_abandonment_index"],
+    )
+    customers = dbt.ref("gold_customer_dim").join(
+        segments.select("segment", "segment_rank"), "segment"
+    )
+    visits = visits_with_customers(
+        dbt.ref("int_customer_visits").filter(f"date_key >= {first_day:%Y%m%d}"),
+        lives,
+        customers,
     )
     daily_units = locations["average_daily_units"].astype(float).to_dict()
 
@@ -1310,16 +1494,15 @@ def model(dbt, session):
         for tables in joined(split_groups(batches), daily_units, days):
             units = [daily_units[table["location_key"][0].as_py()] for table in tables]
             group = groups[tables[0]["channel_group"][0].as_py()]
-            lines = generate(tables, units, group, customers, assortment, shape, from_date_key)
+            lines = generate(tables, units, group, shoppers, assortment, shape, from_date_key)
             yield from lines.to_batches()
 
     # A stream and not applyInArrow: docs/engine_notes.md#streams-of-rows
     places = location_demand.select("location_key", "channel_group", "price_zone").join(
         dbt.ref("gold_location_dim").select("location_key", "region"), "location_key"
     )
-    levels = dbt.ref("int_demand_levels").filter(months)
-    prices = dbt.ref("int_zone_prices")
-    stream = stream_of_plan(plan, places, products, prices, promotion_days, levels)
+    levels, prices = dbt.ref("int_demand_levels").filter(months), dbt.ref("int_zone_prices")
+    stream = stream_of_plan(plan, places, products, prices, promotion_days, levels, visits)
     lines = stream.mapInArrow(cart_lines, spark_ddl(OUTPUT_SCHEMA))
     # The engine builds the text: row by row in Python it would take longer than all the rest.
     cart_id = F.concat(F.lit("CART_"), F.col("cart_number").cast("string")).alias("cart_id")

@@ -49,7 +49,8 @@ CATALOG = "retail"
 MORNINGS = int(os.environ.get("STOCKTRUE_MORNINGS", "2"))
 FIRST_DAYS = TINY_VARS["date_range_days"] - MORNINGS
 PYTHON_MODELS = {
-    *("int_demand_levels", "int_cart_lines", "int_replenishment_plan", "int_allocation")
+    *("int_customer_lives", "int_customer_visits", "int_demand_levels", "int_cart_lines"),
+    *("int_replenishment_plan", "int_allocation"),
 }
 COUNTED = """
 def model(dbt, session):

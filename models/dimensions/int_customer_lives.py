@@ -1,0 +1,400 @@
+"""Why customers buy as they do: rate, life, ticket and body of everybody who is known by name.
+
+Customers buy at a rate of their own, a gamma quantile, and leave after an order with a constant
+chance or, more rarely, for another reason (BG/NBD, Fader, Hardie and Lee 2005). A customer depends
+on nothing but own draws and what all share, so tables of customers pass through in batches, and
+millions need the memory of thousands. In shapes, N is the number of customers in a batch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+GRID = 20_000  # points at which a distribution is tabulated
+LONGEST_DAYS = 36_500
+DAYS_OF_YEAR = 365.0
+NEW_DAYS = 90  # as long a customer is new
+EPOCH = np.datetime64("1970-01-01")
+FAR_BACK = int((np.datetime64("1900-01-01") - EPOCH).astype(int))
+ONLINE = ("web", "app", "social")  # what is preferred by who does not prefer stores
+TIERS = ("budget", "mid", "premium", "luxury")
+
+OUTPUT_SCHEMA = pa.schema(
+    [
+        ("customer_number", pa.int32()),
+        ("joined_date", pa.date32()),
+        ("acquisition_date", pa.date32()),
+        ("leave_date", pa.date32()),
+        ("annual_orders", pa.float64()),
+        ("store_share", pa.float64()),
+        ("preferred_channel", pa.string()),
+        ("shopper_class", pa.int32()),
+        ("order_value_index", pa.float64()),
+        ("basket_quantile", pa.float64()),
+        ("build_tops", pa.float64()),
+        ("build_bottoms", pa.float64()),
+        ("build_shoes", pa.float64()),
+        ("first_rank", pa.int32()),
+        ("target_rank", pa.int32()),
+        ("lifetime_value_cents", pa.int64()),
+        ("spend_before_cents", pa.int64()),
+        ("ios", pa.bool_()),
+        ("device_draw", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Lives:
+    """What all customers share.
+
+    rate_shape, rate_scale: of the gamma distribution of repeat orders a year at `pace` 1; dropout:
+    chance to leave after an order; other_leave_rate: a year, for other reasons. pace: how many
+    times as fast everything happens as the seed says, so that orders meet the demand. store_share:
+    of those who prefer stores and of the others; store_weight: of those who prefer stores, among
+    all, who join in a store, and who join online. rank_bounds: scores between segments.
+    """
+
+    rate_shape: float
+    rate_scale: float
+    dropout: float
+    other_leave_rate: float
+    pace: float
+    store_share: tuple
+    store_weight: tuple
+    online_cdf: np.ndarray
+    taste_price: np.ndarray
+    rank_bounds: np.ndarray
+    segment_noise: float
+    order_value: float
+    basket_spread: float
+    build_correlations: tuple
+    ios_share: float
+    first_day: int
+
+
+def normal_table():
+    """Standard normal deviates and their cumulative shares, both (16001,)."""
+    deviates = np.arange(-8000, 8001) / 1000
+    return deviates, np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in deviates.tolist()])
+
+
+def normal_quantile(draws):
+    """Standard normal deviates (inverse CDF) of uniforms."""
+    deviates, shares = normal_table()
+    return np.interp(draws, shares, deviates)
+
+
+def normal_share(deviates):
+    """CDF of the standard normal distribution."""
+    return np.interp(deviates, *normal_table())
+
+
+def gamma_quantiles(shape):
+    """(GRID,) quantiles of the gamma distribution of scale 1 in the middle of equal shares.
+
+    The CDF is the series of the lower incomplete gamma function (Abramowitz and Stegun 6.5.29).
+    """
+    log_x = np.linspace(math.log(1e-12) / shape - 1, math.log(60.0), 8000)
+    x = np.exp(log_x)
+    term = np.full(len(x), 1 / math.gamma(shape + 1))
+    total = term.copy()
+    for k in range(1, 400):
+        term = term * x / (shape + k)
+        total += term
+    log_cdf = np.minimum(shape * log_x - x + np.log(total), 0.0)
+    shares = (np.arange(GRID) + 0.5) / GRID
+    return np.exp(np.interp(np.log(shares), np.maximum.accumulate(log_cdf), log_x))
+
+
+def leave_rate_for(rates, dropout, first_order_share):
+    """Other leave rate at which so many orders are a customer's first; rates: (GRID,) a year.
+
+    In a steady state each customer has one first order and, on average, rate / leaving rate more.
+    """
+    low, high = 1e-9, 1e3
+    for _ in range(80):
+        middle = math.sqrt(low * high)
+        if 1 + (rates / (dropout * rates + middle)).mean() > 1 / first_order_share:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+def living_rates(rates, lives_rate):
+    """(GRID,) rates in the middle of equal shares of those who are customers at a time.
+
+    They are as many as join with a rate, times how long these stay; lives_rate: 1 / time.
+    """
+    stay = 1 / lives_rate
+    cdf = (np.cumsum(stay) - stay / 2) / stay.sum()
+    return np.interp((np.arange(GRID) + 0.5) / GRID, cdf, rates)
+
+
+def orders_per_customer(rates, dropout, other_leave_rate):
+    """Orders of a customer in a year, first ones included, at pace 1."""
+    leaving = dropout * rates + other_leave_rate
+    return (1 + (rates / leaving).mean()) / (1 / leaving).mean()
+
+
+def scores(ticket, rate, noise):
+    """What earns a segment: the logarithm of what is spent in a year, roughly, and chance."""
+    return np.log(ticket * (rate + 0.2)) + noise
+
+
+def score_bounds(rates, tickets, weights, noise):
+    """Scores between segments whose shares are `weights`, from the lowest; rates: of the living."""
+    steps = np.arange(GRID)
+    # Sequences that fill the square evenly (Roberts 2018: powers of the plastic number).
+    first, second = (steps * 0.7548776662466927) % 1, (steps * 0.5698402909980532) % 1
+    ticket = tickets[(first * len(tickets)).astype(int)]
+    ordered = np.sort(scores(ticket, rates, noise * normal_quantile(second)))
+    shares = np.cumsum(weights)[:-1] / np.sum(weights)
+    return ordered[(shares * GRID).astype(int)]
+
+
+def lives_of(draws, lives):
+    """Table of OUTPUT_SCHEMA from an Arrow table or batch of int_customer_profiles, (N,)."""
+
+    def numbers(name):
+        return draws.column(name).to_numpy(zero_copy_only=False)
+
+    joined = numbers("joined_date").astype("datetime64[D]").astype(np.int64)
+    is_base = joined == FAR_BACK
+    gamma_rates = gamma_quantiles(lives.rate_shape) * lives.rate_scale
+    middles = (np.arange(GRID) + 0.5) / GRID
+    living = living_rates(gamma_rates, lives.dropout * gamma_rates + lives.other_leave_rate)
+    rate_draw = numbers("visit_frequency_draw")
+    rate = np.where(
+        is_base, np.interp(rate_draw, middles, living), np.interp(rate_draw, middles, gamma_rates)
+    )
+    leaving = lives.pace * (lives.dropout * rate + lives.other_leave_rate) / DAYS_OF_YEAR
+    age, rest = (
+        np.minimum(-np.log1p(-numbers(name)) / leaving, LONGEST_DAYS).astype(np.int64)
+        for name in ("age_draw", "leave_draw")
+    )
+    acquired = np.where(is_base, lives.first_day - 1 - np.minimum(age, LONGEST_DAYS // 10), joined)
+    left = 1 + rest + np.where(is_base, lives.first_day, joined)
+
+    online_join = numbers("is_digital_join").astype(bool)
+    weight = np.array(lives.store_weight)[np.where(is_base, 0, 1 + online_join)]
+    preference = numbers("preference_draw")
+    likes_stores = preference < weight
+    others = np.clip((preference - weight) / np.maximum(1 - weight, 1e-9), 0, 1 - 1e-12)
+    online = np.searchsorted(lives.online_cdf, others, side="right")
+    channels = np.array(["store", *ONLINE])
+    taste = numbers("taste_number")
+    basket = numbers("basket_draw")
+    spread = lives.basket_spread
+    ticket = lives.taste_price[taste] * np.exp(spread * normal_quantile(basket) - spread**2 / 2)
+    chance = lives.segment_noise * normal_quantile(numbers("segment_draw"))
+    first_rank, target_rank = (
+        1 + np.searchsorted(lives.rank_bounds, scores(ticket, rate, noise))
+        for noise in (chance, chance / 2)
+    )
+    is_new = ~is_base | (lives.first_day - acquired < NEW_DAYS)
+    repeats = rate / (lives.dropout * rate + lives.other_leave_rate)
+    tenure = (lives.first_day - acquired) / DAYS_OF_YEAR
+    cents = 100 * lives.order_value * ticket
+    build = normal_quantile(numbers("build_draw"))
+    parts = [
+        normal_share(r * build + math.sqrt(1 - r * r) * normal_quantile(numbers(name)))
+        for r, name in zip(
+            lives.build_correlations, ("tops_draw", "bottoms_draw", "shoes_draw"), strict=True
+        )
+    ]
+    columns = {
+        "customer_number": numbers("customer_number"),
+        "joined_date": joined,
+        "acquisition_date": acquired,
+        "leave_date": left,
+        "annual_orders": np.round(lives.pace * rate, 9),
+        "store_share": np.where(likes_stores, *lives.store_share),
+        "preferred_channel": channels[np.where(likes_stores, 0, 1 + online)],
+        "shopper_class": 8 * numbers("is_male").astype(np.int32) + taste,
+        "order_value_index": np.round(ticket, 6),
+        "basket_quantile": basket,
+        "build_tops": np.round(parts[0], 9),
+        "build_bottoms": np.round(parts[1], 9),
+        "build_shoes": np.round(parts[2], 9),
+        "first_rank": np.where(is_new, 0, first_rank),
+        "target_rank": target_rank,
+        "lifetime_value_cents": np.floor(cents * (1 + repeats)),
+        "spend_before_cents": np.where(
+            is_base, np.floor(cents * (1 + lives.pace * rate * tenure)), 0
+        ),
+        "ios": numbers("phone_draw") < lives.ios_share,
+        # The last bits of a draw are a draw of their own.
+        "device_draw": numbers("phone_draw") * 2**20 % 1,
+    }
+    arrays = []
+    for field in OUTPUT_SCHEMA:
+        values = columns[field.name]
+        if field.type == pa.date32():
+            arrays.append(pa.array(values.astype(np.int32), pa.int32()).cast(pa.date32()))
+        elif field.type in (pa.string(), pa.bool_(), pa.float64()):
+            arrays.append(pa.array(values, field.type))
+        else:
+            arrays.append(pa.array(values.astype(np.int64)).cast(field.type))
+    return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
+
+
+def store_weights(orders, store_loyalty, digital_loyalty):
+    """Share of those who prefer stores: among all, among who join in a store, and online.
+
+    orders: of a year, in stores and online. So many that the two groups' orders are shared so.
+    """
+    share = orders[0] / sum(orders)
+    among_all = (share - (1 - digital_loyalty)) / (store_loyalty + digital_loyalty - 1)
+    weight = min(max(among_all, 0.02), 0.98)
+    joins = []
+    for loyal, other in (
+        (store_loyalty, 1 - digital_loyalty),
+        (1 - store_loyalty, digital_loyalty),
+    ):
+        joins.append(weight * loyal / (weight * loyal + (1 - weight) * other))
+    return weight, *joins
+
+
+def taste_prices(tastes, brands):
+    """(tastes,) price of what a taste buys relative to the average; seeds as pandas frames."""
+    brands = brands.assign(weight=brands["weight"].astype(float))
+    weight = brands.groupby("price_tier")["weight"].sum()
+    price = brands.groupby("price_tier")["price_multiplier"].mean().astype(float)
+    likes = tastes.sort_values("taste_number")[[f"{tier}_index" for tier in TIERS]]
+    shares = likes.to_numpy(float) * weight[list(TIERS)].to_numpy(float)
+    prices = (shares @ price[list(TIERS)].to_numpy(float)) / shares.sum(axis=1)
+    return prices / prices.mean()
+
+
+def lives_from(parameters, read, customers, orders, first_day):
+    """Lives from seeds: parameters, a dict of customer_lives; read(name) gives one as a frame.
+
+    customers: known when the world begins; orders: of known customers in a year, in stores and
+    online; first_day: since 1970-01-01.
+    """
+    rates = gamma_quantiles(parameters["rate_shape"]) * parameters["annual_rate_scale"]
+    dropout = parameters["dropout"]
+    other = leave_rate_for(rates, dropout, parameters["first_order_share"])
+    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other)
+    attributes = read("customer_attributes")
+    preferred = attributes[attributes["attribute"] == "preferred_channel"]
+    online = preferred.set_index("value")["weight"].astype(float)[list(ONLINE)].to_numpy()
+    channels = read("channels").set_index("channel_code")["weight"].astype(float)
+    segments = read("customer_segments").sort_values("segment_rank")
+    taste_price = taste_prices(read("taste_classes"), read("brands"))
+    living = living_rates(rates, dropout * rates + other)
+    loyalties = parameters["store_loyalty"], parameters["digital_loyalty"]
+    return Lives(
+        rate_shape=parameters["rate_shape"],
+        rate_scale=parameters["annual_rate_scale"],
+        dropout=dropout,
+        other_leave_rate=other,
+        pace=pace,
+        store_share=(loyalties[0], 1 - loyalties[1]),
+        store_weight=store_weights(orders, *loyalties),
+        online_cdf=np.cumsum(online)[:-1] / online.sum(),
+        taste_price=taste_price,
+        rank_bounds=score_bounds(
+            living,
+            taste_price,
+            segments["weight"].to_numpy(float)[1:],
+            parameters["segment_noise"],
+        ),
+        segment_noise=parameters["segment_noise"],
+        order_value=parameters["order_value"],
+        basket_spread=parameters["basket_spread"],
+        build_correlations=tuple(
+            parameters[f"build_{part}_correlation"] for part in ("tops", "bottoms", "shoes")
+        ),
+        ios_share=channels["APP_IOS"] / (channels["APP_IOS"] + channels["APP_ANDROID"]),
+        first_day=first_day,
+    )
+
+
+def spark_ddl(schema):
+    """The DDL string that Spark wants for an Arrow schema of the types used here."""
+    names = {
+        pa.bool_(): "boolean",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float64(): "double",
+        pa.string(): "string",
+        pa.date32(): "date",
+        pa.list_(pa.int32()): "array<int>",
+        pa.list_(pa.float64()): "array<double>",
+    }
+    return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
+
+
+def known_orders(locations, known_shares, baskets, quantities):
+    """Orders of known customers in a year, in stores and online, from frames of what is planned."""
+    units = quantities["quantity"].astype(float) @ quantities["weight"].astype(float)
+    units /= quantities["weight"].astype(float).sum()
+    orders = []
+    for group in ("store", "digital"):
+        own = baskets[baskets["channel_group"] == group]
+        items = own["items_count"].astype(float) @ own["weight"].astype(float)
+        items /= own["weight"].astype(float).sum()
+        daily = locations.loc[locations["channel_group"] == group, "average_daily_units"]
+        share = known_shares.set_index("channel_group")["known_share"].astype(float)[group]
+        orders.append(float(daily.astype(float).sum()) * DAYS_OF_YEAR * share / (items * units))
+    return orders
+
+
+def model(dbt, session):
+    """One row per known customer (OUTPUT_SCHEMA)."""
+    seeds = {
+        "customer_attributes": dbt.ref("customer_attributes"),
+        "channels": dbt.ref("channels"),
+        "customer_segments": dbt.ref("customer_segments"),
+        "taste_classes": dbt.ref("taste_classes"),
+        "brands": dbt.ref("brands"),
+    }
+    settings = dbt.ref("customer_lives").toPandas().set_index("parameter")["parameter_value"]
+    orders = known_orders(
+        dbt.ref("int_location_demand").toPandas().sort_values("location_key"),
+        dbt.ref("known_shares").toPandas(),
+        dbt.ref("basket_sizes").toPandas(),
+        dbt.ref("units_per_line").toPandas(),
+    )
+    (world,) = dbt.ref("int_simulated_days").collect()
+    first_day = int((np.datetime64(world.first_date) - EPOCH).astype(int))
+    lives = lives_from(
+        settings.astype(float).to_dict(),
+        lambda name: seeds[name].toPandas(),
+        int(dbt.config.get("num_customers")),
+        orders,
+        first_day,
+    )
+    profiles = dbt.ref("int_customer_profiles")
+    if dbt.is_incremental and world.closed_date:
+        profiles = profiles.filter(f"joined_date > '{world.closed_date}'")
+    names = [
+        "customer_number",
+        "joined_date",
+        "is_digital_join",
+        "is_male",
+        "taste_number",
+        "visit_frequency_draw",
+        "age_draw",
+        "leave_draw",
+        "build_draw",
+        "tops_draw",
+        "bottoms_draw",
+        "shoes_draw",
+        "basket_draw",
+        "preference_draw",
+        "segment_draw",
+        "phone_draw",
+    ]
+
+    def lived(batches):
+        for batch in batches:
+            if batch.num_rows:
+                yield from lives_of(batch, lives).to_batches()
+
+    return profiles.select(*names).mapInArrow(lived, spark_ddl(OUTPUT_SCHEMA))
