@@ -19,13 +19,40 @@ taste_categories as (
 
 ),
 
+category_genders as (
+
+    select * from {{ ref('category_genders') }}
+
+),
+
+gender_demand as (
+
+    select * from {{ ref('gender_demand') }}
+
+),
+
 shopper_classes as (
 
     select
         taste,
+        if(is_male = 1, 'male', 'female') as shopper_gender,
         cast(8 * is_male + taste_number as int) as shopper_class
     from taste_classes
     cross join (select explode(array(0, 1)) as is_male)
+
+),
+
+-- Of products for everybody and for others a gender buys less.
+gender_factors as (
+
+    select
+        category_genders.category_level_3,
+        gender_demand.shopper_gender,
+        sum(cast(round(category_genders.weight * gender_demand.affinity * 1000) as bigint))
+        / 1000000.0D as gender_factor
+    from category_genders
+    inner join gender_demand on category_genders.gender = gender_demand.product_gender
+    group by category_genders.category_level_3, gender_demand.shopper_gender
 
 ),
 
@@ -38,11 +65,18 @@ liked as (
         product_taxonomy.category_level_3,
         cast(
             round(
-                1000 * product_taxonomy.weight * coalesce(taste_categories.affinity, 1.0D)
+                1000
+                * product_taxonomy.weight
+                * gender_factors.gender_factor
+                * coalesce(taste_categories.affinity, 1.0D)
             ) as bigint
         ) as weight
     from shopper_classes
     cross join product_taxonomy
+    inner join gender_factors
+        on
+            shopper_classes.shopper_gender = gender_factors.shopper_gender
+            and product_taxonomy.category_level_3 = gender_factors.category_level_3
     left join taste_categories
         on
             shopper_classes.taste = taste_categories.taste
