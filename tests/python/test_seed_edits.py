@@ -230,6 +230,7 @@ MAY_BE_EMPTY = {
     *("holidays", "promotions"),
     *("end_of_life_markdowns", "season_markdowns", "slow_seller_markdowns", "gift_seasons"),
     *("temperature_response", "format_demand"),
+    *("taste_categories", "taste_colors", "brand_looks"),
 }
 
 
