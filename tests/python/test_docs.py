@@ -256,7 +256,7 @@ def test_columns_are_traced_to_python_models_seeds_and_variables(written):
         (VARIABLES, "random_seed"),
     ]
     drawn = ("model.stocktrue.gold_product_dim", "popularity_draw")
-    assert columns.origins(drawn) == [(VARIABLES, "random_seed")]
+    assert (VARIABLES, "random_seed") in columns.origins(drawn)
     html = (written[0] / "docs" / "index.html").read_text()
     row = re.search(r'id="gold_stockout_events.lost_sales_quantity">.*?</tr>', html, re.DOTALL)[0]
     assert 'int_allocation: <a href="#int_allocation.quantity_allocated">' in row

@@ -112,14 +112,14 @@ ADDED = [
     (
         "product_taxonomy",
         "apparel,tops,t-shirts,T-Shirt,knit,56,",
-        "apparel,tops,crop_tops,Crop Top,knit,10,12,32,0.38,0.52,XS-XL,alpha,year_round,1.45,0.85,"
+        "apparel,tops,crop_tops,Crop Top,knit,10,12,32,0.38,0.52,alpha,year_round,1.45,0.85,"
         "true\napparel,tops,t-shirts,T-Shirt,knit,46,",
         ["product_taxonomy", "not_found_in = search_terms.category_level_3", "found = crop_tops"],
     ),
     (
         "product_taxonomy",
         "accessories,socks,socks,",
-        "apparel,tops,wraps,Wrap,knit,0,12,32,0.3,0.5,ONE SIZE,one_size,year_round,1,1,true\n"
+        "apparel,tops,wraps,Wrap,knit,0,12,32,0.3,0.5,one_size,year_round,1,1,true\n"
         "accessories,socks,socks,",
         ["product_taxonomy_rules", "rule = a_fit_needs_sizes", "wraps"],
     ),
