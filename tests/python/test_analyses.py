@@ -60,7 +60,7 @@ def answer(session, compiled):
 
 
 def test_every_published_query_is_there_and_described():
-    assert len(list(ANALYSES.glob("*.sql"))) == 9
+    assert len(list(ANALYSES.glob("*.sql"))) == 10
     files = [yaml.safe_load(path.read_text()) for path in ANALYSES.rglob("*.yml")]
     properties = [entry for file in files for entry in file["analyses"]]
     assert {entry["name"] for entry in properties} == set(QUERIES)
@@ -85,6 +85,27 @@ def test_ten_products_by_lost_revenue(answer):
     assert len(lost) == 10
     assert lost == sorted(lost, reverse=True)
     assert lost[-1] > 0
+
+
+def test_broken_size_runs_are_those_of_the_inventory(answer, tiny_world):
+    """Counted again, size by size."""
+    products = {
+        row["product_key"]: (row["category_level_2"], row["colorway_key"])
+        for row in tiny_world.table("gold_product_dim").to_pylist()
+        if row["size"] != "ONE SIZE"
+    }
+    columns = ["product_key", "location_key", "date_key", "is_stockout"]
+    runs = defaultdict(list)
+    for row in tiny_world.table("gold_inventory_fact").select(columns).to_pylist():
+        if row["product_key"] in products:
+            run = *products[row["product_key"]], row["location_key"], row["date_key"]
+            runs[run].append(row["is_stockout"])
+    broken = Counter(run[0] for run, out in runs.items() if any(out) and not all(out))
+    rows = answer("broken_size_runs")
+    assert {row["category_level_2"]: row["broken_run_days"] for row in rows} == broken
+    assert sum(row["run_days"] for row in rows) == len(runs)
+    assert sum(row["revenue_lost_in_broken_runs"] for row in rows) > 0
+    assert all(row["revenue_lost_in_broken_runs"] <= row["revenue_lost"] for row in rows)
 
 
 def test_stockout_rates_fall_and_are_shares(answer):

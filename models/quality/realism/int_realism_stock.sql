@@ -53,6 +53,8 @@ stock as (
     select
         sum(stock_days.position_days) as position_days,
         sum(stock_days.stockout_days) as stockout_days,
+        sum(stock_days.size_run_days) as size_run_days,
+        sum(stock_days.broken_size_run_days) as broken_size_run_days,
         {%- for type in ['store', 'warehouse', 'dc'] %}
             sum(if(locations.location_type = '{{ type }}', stock_days.position_days, 0))
                 as {{ type }}_position_days,
@@ -163,6 +165,12 @@ final as (
                 'dc_stockout_days',
                 'dc_position_days',
                 'product-location-days of distribution centres'
+            ) }},
+            {{ measured_ratio(
+                'broken_size_runs',
+                'broken_size_run_days',
+                'size_run_days',
+                'colourway-location-days with some sizes there and others not'
             ) }}
         ))
     from stock
