@@ -194,13 +194,18 @@ def visits_of(batch, months, first_day, last_day, habits):
     )
 
 
-def traffic_by_month(traffic):
-    """Habits.traffic from int_traffic_plan (a pandas frame) of whole months."""
+def traffic_by_month(traffic, season_response):
+    """Habits.traffic from int_traffic_plan (a pandas frame) of whole months.
+
+    Regular customers follow weekdays and holidays as all do, but less the season.
+    """
     by_month = {}
     for (group, month_key), rows in traffic.groupby(["channel_group", "month_key"]):
         rows = rows.sort_values("date_key")
         days = rows["calendar_date"].to_numpy("datetime64[D]").astype(np.int64)
-        by_month[group, int(month_key)] = days, rows["demand_index"].to_numpy(float)
+        season = rows["month_factor"].to_numpy(float) ** (season_response - 1)
+        index = np.round(rows["demand_index"].to_numpy(float) * season, 6)
+        by_month[group, int(month_key)] = days, index
     return by_month
 
 
@@ -256,7 +261,7 @@ def model(dbt, session):
         cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
         cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
         other_store_share=float(settings["other_store_share"]),
-        traffic=traffic_by_month(traffic.toPandas()),
+        traffic=traffic_by_month(traffic.toPandas(), float(settings["season_response"])),
         other_stores=stores_of_regions(stores.toPandas()),
     )
     first_day, last_day = (int((np.datetime64(d) - EPOCH).astype(int)) for d in (start, stop))
