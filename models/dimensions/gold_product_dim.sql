@@ -200,11 +200,12 @@ numbered as (
 
     select
         *,
-        {%- for name, number in [('product', 'product_key'), ('style', 'style_number')] %}
         lpad(
-            cast({{ number }} as string), greatest(6, length(cast({{ number }} as string))), '0'
-        ) as {{ name }}_digits{{ ',' if not loop.last }}
-        {%- endfor %}
+            cast(product_key as string), greatest(6, length(cast(product_key as string))), '0'
+        ) as product_digits,
+        lpad(
+            cast(style_number as string), greatest(6, length(cast(style_number as string))), '0'
+        ) as style_digits
     from products
 
 ),

@@ -68,27 +68,27 @@ styles as (
 {%- set levels = [
     ('level_3', 'styles', 'category_level_3', 'style_of_category', 'weight'),
     ('level_2', 'by_level_3', 'category_level_1, category_level_2',
-        'level_3_turn, weight desc, category_level_3', 'weight_2'),
+        'level_3_turn asc, weight desc, category_level_3 asc', 'weight_2'),
     ('level_1', 'by_level_2', 'category_level_1',
-        'level_2_turn, weight_2 desc, category_level_2', 'weight_1'),
+        'level_2_turn asc, weight_2 desc, category_level_2 asc', 'weight_1'),
 ] %}
 {%- for level, source, partition, order, weight in levels %}
 
-by_{{ level }} as (
+    by_{{ level }} as (
 
-    select
-        *,
-        coalesce(
-            sum(products) over (
-                partition by {{ partition }}
-                order by {{ order }}
-                rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) / cast({{ weight }} as double) as {{ level }}_turn
-    from {{ source }}
+        select
+            *,
+            coalesce(
+                sum(products) over (
+                    partition by {{ partition }}
+                    order by {{ order }}
+                    rows between unbounded preceding and 1 preceding
+                ),
+                0
+            ) / cast({{ weight }} as double) as {{ level }}_turn
+        from {{ source }}
 
-),
+    ),
 {%- endfor %}
 
 ordered as (
@@ -97,7 +97,7 @@ ordered as (
         *,
         coalesce(
             sum(products) over (
-                order by level_1_turn, weight_1 desc, category_level_1
+                order by level_1_turn asc, weight_1 desc, category_level_1 asc
                 rows between unbounded preceding and 1 preceding
             ),
             0

@@ -51,7 +51,8 @@ def test_products_are_complete_runs_one_after_the_other(products):
         assert run["size_order"].tolist() == list(range(1, len(run) + 1))
         assert (np.diff(run["product_key"]) == 1).all()
     numbers = products["style_id"].str[6:].astype(int)
-    assert (numbers.diff().dropna().between(0, 1)).all() and numbers.iloc[0] == 1
+    assert numbers.iloc[0] == 1
+    assert numbers.diff().dropna().between(0, 1).all()
     assert products["sku"].is_unique
 
 
@@ -81,10 +82,8 @@ def test_categories_have_their_share_of_the_products(products):
         expected = taxonomy.groupby(column)["weight"].sum() / 1000 * count
         found = products[column].value_counts().reindex(expected.index).fillna(0)
         assert (found - expected).abs().max() <= 33 * runs
-    genders = seed("category_genders")
-    assert products.merge(genders, on=["category_level_3", "gender", "size_ladder"]).shape[0] == (
-        count
-    )
+    genders = seed("category_genders")[["category_level_3", "gender", "size_ladder"]]
+    assert len(products.merge(genders)) == count
 
 
 @pytest.mark.timeout(600)

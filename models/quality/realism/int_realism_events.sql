@@ -25,6 +25,12 @@ sales as (
 
 ),
 
+promotions as (
+
+    select * from {{ ref('gold_promotion_dim') }}
+
+),
+
 daily_sales as (
 
     select * from {{ ref('gold_sales_daily_agg') }}
@@ -58,7 +64,8 @@ digital_days as (
 
 ),
 
--- Recovery carts keep the discount of an earlier day, so they tell nothing about this one.
+-- Recovery carts keep the discount of an earlier day, so they tell nothing about this one. What was
+-- marked down before is listed at that price: a style that ends then would be seen in the figure.
 cyber_monday as (
 
     select
@@ -71,10 +78,12 @@ cyber_monday as (
     from dates
     inner join sales on dates.date_key = sales.date_key
     inner join channels on sales.channel_key = channels.channel_key
+    inner join promotions on sales.promotion_key = promotions.promotion_key
     where
         dates.holiday_name = 'Cyber Monday'
         and channels.is_digital
         and sales.cart_id not like '%R'
+        and (sales.promotion_key = 0 or promotions.product_share > 0)
 
 ),
 
