@@ -14,6 +14,12 @@ promotions as (
 
 ),
 
+promotion_styles as (
+
+    select * from {{ ref('int_promotion_styles') }}
+
+),
+
 markdown_days as (
 
     select * from {{ ref('int_markdown_days') }}
@@ -70,10 +76,8 @@ spans as (
 
     select
         promotions.promotion_key,
-        promotions.category_level_1,
         promotions.discount_type,
         cast(round(promotions.discount_value * 100) as bigint) as discount_hundredths,
-        promotions.product_share,
         promotions.channel_type,
         promotions.start_date,
         promotions.end_date
@@ -107,10 +111,8 @@ participations as (
         products.product_key,
         zone_prices.list_price_cents as price_cents
     from spans
-    inner join products
-        on
-            spans.category_level_1 is null
-            or spans.category_level_1 = products.category_level_1
+    inner join promotion_styles on spans.promotion_key = promotion_styles.promotion_key
+    inner join products on promotion_styles.style_id = products.style_id
     inner join zone_prices
         on
             products.product_key = zone_prices.product_key
@@ -118,13 +120,6 @@ participations as (
                 spans.channel_type is null
                 or (spans.channel_type = 'online') = (zone_prices.channel_group = 'digital')
             )
-    where
-        {{
-            uniform(
-                'promotion_participation', ['spans.promotion_key', 'products.product_key']
-            )
-        }}
-        < spans.product_share
 
 ),
 

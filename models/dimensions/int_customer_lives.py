@@ -8,6 +8,7 @@ millions need the memory of thousands. In shapes, N is the number of customers i
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -134,10 +135,20 @@ def living_rates(rates, lives_rate):
     return np.interp((np.arange(GRID) + 0.5) / GRID, cdf, rates)
 
 
-def orders_per_customer(rates, dropout, other_leave_rate):
-    """Orders of a customer in a year, first ones included, at pace 1."""
+def orders_per_customer(rates, dropout, other_leave_rate, first_share=1.0):
+    """Orders of a customer in a year at pace 1; of those who join so many order at once."""
     leaving = dropout * rates + other_leave_rate
-    return (1 + (rates / leaving).mean()) / (1 / leaving).mean()
+    return (first_share + (rates / leaving).mean()) / (1 / leaving).mean()
+
+
+def share_not_abandoned(shape, increase=0.0):
+    """Share of digital carts that buy in the end, when abandonment is higher by `increase`.
+
+    At least 5%: no number of carts meets the plan when all are abandoned.
+    """
+    abandoned = min(shape.cart_abandonment_base_rate + increase, 1.0)
+    recovered = max(shape.cart_recovery_rate - increase, 0.0)
+    return max(0.05, 1 - abandoned * (1 - recovered))
 
 
 def scores(ticket, rate, noise):
@@ -270,16 +281,17 @@ def taste_prices(tastes, brands):
     return prices / prices.mean()
 
 
-def lives_from(parameters, read, customers, orders, first_day):
+def lives_from(parameters, read, customers, orders, digital_first_share, first_day):
     """Lives from seeds: parameters, a dict of customer_lives; read(name) gives one as a frame.
 
     customers: known when the world begins; orders: of known customers in a year, in stores and
-    online; first_day: since 1970-01-01.
+    online; digital_first_share: of first carts online that are bought; first_day: since 1970-01-01.
     """
     rates = gamma_quantiles(parameters["rate_shape"]) * parameters["annual_rate_scale"]
     dropout = parameters["dropout"]
     other = leave_rate_for(rates, dropout, parameters["first_order_share"])
-    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other)
+    first_share = (orders[0] + orders[1] * digital_first_share) / sum(orders)
+    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other, first_share)
     attributes = read("customer_attributes")
     preferred = attributes[attributes["attribute"] == "preferred_channel"]
     online = preferred.set_index("value")["weight"].astype(float)[list(ONLINE)].to_numpy()
@@ -368,6 +380,12 @@ def model(dbt, session):
         lambda name: seeds[name].toPandas(),
         int(dbt.config.get("num_customers")),
         orders,
+        share_not_abandoned(
+            SimpleNamespace(
+                cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
+                cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
+            )
+        ),
         first_day,
     )
     profiles = dbt.ref("int_customer_profiles")
