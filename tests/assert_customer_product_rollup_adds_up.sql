@@ -1,5 +1,5 @@
 -- What is rolled up by customer and product must be all that known customers did up to the last
--- Sunday, to the cent. It is calculated anew when a week has ended, and stays as it is on other days.
+-- Sunday, to the cent. It is calculated anew when a week has ended, and stays on other days.
 {% set last_sunday = date_key(last_simulated_sunday()) %}
 with
 

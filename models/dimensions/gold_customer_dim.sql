@@ -153,28 +153,25 @@ known as (
 
 ),
 
-all_members as (
+-- Who buys without a name is one member, and no customer.
+unknown_shopper as (
 
-    select * from known
-    {%- if not is_appending() %}
-
-    union all
-
-    -- The unknown shopper: who buys without a name is one member, and no customer.
     select
         0 as customer_key,
         'CUST_UNKNOWN' as customer_id,
-        {%- for column in ['email', 'first_name', 'last_name', 'segment'] %}
-            'unknown' as {{ column }},
-        {%- endfor %}
+        'unknown' as email,
+        'unknown' as first_name,
+        'unknown' as last_name,
+        'unknown' as segment,
         0.0D as lifetime_value,
         cast('1900-01-01' as date) as acquisition_date,
-        {%- for column in [
-            'acquisition_channel', 'preferred_channel', 'preferred_category', 'size_profile_tops',
-            'size_profile_bottoms', 'geo_region', 'geo_city',
-        ] %}
-            'unknown' as {{ column }},
-        {%- endfor %}
+        'unknown' as acquisition_channel,
+        'unknown' as preferred_channel,
+        'unknown' as preferred_category,
+        'unknown' as size_profile_tops,
+        'unknown' as size_profile_bottoms,
+        'unknown' as geo_region,
+        'unknown' as geo_city,
         min(if(channel = 'physical', location_key, null)) as nearest_store_id,
         'unknown' as loyalty_tier,
         false as email_subscribe_flag,
@@ -190,7 +187,17 @@ all_members as (
         0.0D as visit_frequency_draw,
         0.0D as spend_to_date
     from locations
-    {%- endif %}
+
+),
+
+members as (
+
+    select * from known
+
+    union all
+
+    select * from unknown_shopper
+    where {{ is_new_date('effective_date') }}
 
 ),
 
@@ -199,7 +206,7 @@ final as (
     select
         *,
         {{ audit_columns('customer_relationship_management') }}
-    from all_members
+    from members
 
 )
 

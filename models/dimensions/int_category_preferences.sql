@@ -35,10 +35,17 @@ shopper_classes as (
 
     select
         taste,
-        if(is_male = 1, 'male', 'female') as shopper_gender,
-        cast(8 * is_male + taste_number as int) as shopper_class
+        taste_number as shopper_class,
+        'female' as shopper_gender
     from taste_classes
-    cross join (select explode(array(0, 1)) as is_male)
+
+    union all
+
+    select
+        taste,
+        8 + taste_number as shopper_class,
+        'male' as shopper_gender
+    from taste_classes
 
 ),
 

@@ -55,8 +55,11 @@ location_cities as (
         cities.longitude,
         greatest(
             coalesce(
-                {{ millionths('cast(group_demand.units as double)
-                    / nullif(group_demand.units_of_group, 0)') }},
+                cast(
+                    round(
+                        1000000.0D * group_demand.units / nullif(group_demand.units_of_group, 0)
+                    ) as bigint
+                ),
                 1
             ),
             1
@@ -186,15 +189,14 @@ joining as (
 
 roster as (
 
-    {%- if not is_appending() %}
     select
         cast(id as int) as customer_number,
         cast('1900-01-01' as date) as joined_date,
         cast(null as int) as first_location_key
     from range(1, {{ var('num_customers') | int + 1 }})
+    where {{ is_new_date("cast('1900-01-01' as date)") }}
 
     union all
-    {%- endif %}
 
     select
         customer_number,

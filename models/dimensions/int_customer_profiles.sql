@@ -245,9 +245,16 @@ final as (
         described.matures_after_days,
         described.loyalty_bucket,
         described.visit_frequency_draw,
-        {%- for draw in draws %}
-            described.{{ draw }}_draw{{ "," if not loop.last }}
-        {%- endfor %}
+        described.age_draw,
+        described.leave_draw,
+        described.build_draw,
+        described.tops_draw,
+        described.bottoms_draw,
+        described.shoes_draw,
+        described.basket_draw,
+        described.preference_draw,
+        described.segment_draw,
+        described.phone_draw
     from described
     inner join first_name_buckets
         on

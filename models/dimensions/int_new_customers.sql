@@ -32,8 +32,7 @@ known_shares as (
 
 lives as (
 
-    select
-        max(if(parameter = 'first_order_share', parameter_value, null)) as first_order_share
+    select max(if(parameter = 'first_order_share', parameter_value, null)) as first_order_share
     from {{ ref('customer_lives') }}
 
 ),
@@ -93,6 +92,19 @@ drawn as (
 
 ),
 
+counted as (
+
+    select
+        *,
+        sum(new_customers) over (
+            order by date_key, location_key
+            rows between unbounded preceding and current row
+        ) as joined_so_far
+    from drawn
+    where new_customers > 0
+
+),
+
 final as (
 
     select
@@ -100,15 +112,9 @@ final as (
         location_key,
         new_customers,
         cast(
-            {{ var('num_customers') | int + 1 }}
-            + sum(new_customers) over (
-                order by date_key, location_key
-                rows between unbounded preceding and current row
-            )
-            - new_customers as int
+            {{ var('num_customers') | int + 1 }} + joined_so_far - new_customers as int
         ) as first_number
-    from drawn
-    where new_customers > 0
+    from counted
 
 )
 

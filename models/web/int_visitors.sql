@@ -1,4 +1,4 @@
--- Those who are known when the world begins: who visited on a day must not depend on who joins later.
+-- Those who are known when the world begins: visits of a day must not depend on who joins later.
 -- A table of its own: docs/engine_notes.md#small-tables
 with
 
