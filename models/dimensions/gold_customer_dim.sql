@@ -153,6 +153,16 @@ known as (
 
 ),
 
+first_locations as (
+
+    select
+        channel,
+        min(location_key) as location_key
+    from locations
+    group by channel
+
+),
+
 -- Who buys without a name is one member, and no customer.
 unknown_shopper as (
 
@@ -172,7 +182,7 @@ unknown_shopper as (
         'unknown' as size_profile_bottoms,
         'unknown' as geo_region,
         'unknown' as geo_city,
-        min(if(channel = 'physical', location_key, null)) as nearest_store_id,
+        stores.location_key as nearest_store_id,
         'unknown' as loyalty_tier,
         false as email_subscribe_flag,
         false as sms_subscribe_flag,
@@ -183,10 +193,12 @@ unknown_shopper as (
         'unknown' as gender,
         'unknown' as age_band,
         1 as version,
-        min(if(channel = 'digital', location_key, null)) as fulfillment_location_id,
+        shippers.location_key as fulfillment_location_id,
         0.0D as visit_frequency_draw,
         0.0D as spend_to_date
-    from locations
+    from first_locations as stores
+    inner join first_locations as shippers
+        on stores.channel = 'physical' and shippers.channel = 'digital'
 
 ),
 
