@@ -51,15 +51,16 @@ OUTPUT_SCHEMA = pa.schema(
 class Lives:
     """What all customers share.
 
-    rate_shape, rate_scale: of the gamma distribution of repeat orders a year at `pace` 1; dropout:
-    chance to leave after an order; other_leave_rate: a year, for other reasons. pace: how many
-    times as fast everything happens as the seed says, so that orders meet the demand. store_share:
+    joining_rates, living_rates: (GRID,) quantiles of repeat orders a year at `pace` 1, of who joins
+    and of who is a customer at a time. dropout: chance to leave after an order; other_leave_rate: a
+    year, for other reasons. pace: how many times as fast everything happens as the seed says, so
+    that orders meet the demand. store_share:
     of those who prefer stores and of the others; store_weight: of those who prefer stores, among
     all, who join in a store, and who join online. rank_bounds: scores between segments.
     """
 
-    rate_shape: float
-    rate_scale: float
+    joining_rates: np.ndarray
+    living_rates: np.ndarray
     dropout: float
     other_leave_rate: float
     pace: float
@@ -76,21 +77,20 @@ class Lives:
     first_day: int
 
 
-def normal_table():
-    """Standard normal deviates and their cumulative shares, both (16001,)."""
-    deviates = np.arange(-8000, 8001) / 1000
-    return deviates, np.array([0.5 * math.erfc(-z / math.sqrt(2)) for z in deviates.tolist()])
+def normal_share(deviates):
+    """CDF of the standard normal distribution (Abramowitz and Stegun 26.2.17, to 1e-7)."""
+    size = np.abs(deviates)
+    t = 1 / (1 + 0.2316419 * size)
+    terms = (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
+    series = sum(term * t ** (power + 1) for power, term in enumerate(terms))
+    tail = np.exp(-size * size / 2) / math.sqrt(2 * math.pi) * series
+    return np.where(np.asarray(deviates) < 0, tail, 1 - tail)
 
 
 def normal_quantile(draws):
     """Standard normal deviates (inverse CDF) of uniforms."""
-    deviates, shares = normal_table()
-    return np.interp(draws, shares, deviates)
-
-
-def normal_share(deviates):
-    """CDF of the standard normal distribution."""
-    return np.interp(deviates, *normal_table())
+    deviates = np.linspace(-6, 6, 6001)
+    return np.interp(draws, normal_share(deviates), deviates)
 
 
 def gamma_quantiles(shape):
@@ -175,12 +175,11 @@ def lives_of(draws, lives):
 
     joined = numbers("joined_date").astype("datetime64[D]").astype(np.int64)
     is_base = joined == FAR_BACK
-    gamma_rates = gamma_quantiles(lives.rate_shape) * lives.rate_scale
-    middles = (np.arange(GRID) + 0.5) / GRID
-    living = living_rates(gamma_rates, lives.dropout * gamma_rates + lives.other_leave_rate)
-    rate_draw = numbers("visit_frequency_draw")
+    middles, rate_draw = (np.arange(GRID) + 0.5) / GRID, numbers("visit_frequency_draw")
     rate = np.where(
-        is_base, np.interp(rate_draw, middles, living), np.interp(rate_draw, middles, gamma_rates)
+        is_base,
+        np.interp(rate_draw, middles, lives.living_rates),
+        np.interp(rate_draw, middles, lives.joining_rates),
     )
     leaving = lives.pace * (lives.dropout * rate + lives.other_leave_rate) / DAYS_OF_YEAR
     age, rest = (
@@ -301,8 +300,8 @@ def lives_from(parameters, read, customers, orders, digital_first_share, first_d
     living = living_rates(rates, dropout * rates + other)
     loyalties = parameters["store_loyalty"], parameters["digital_loyalty"]
     return Lives(
-        rate_shape=parameters["rate_shape"],
-        rate_scale=parameters["annual_rate_scale"],
+        joining_rates=rates,
+        living_rates=living,
         dropout=dropout,
         other_leave_rate=other,
         pace=pace,

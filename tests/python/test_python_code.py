@@ -21,7 +21,6 @@ TWINS = {
     "month_days",
     "normal_quantile",
     "normal_share",
-    "normal_table",
     "on_days",
     "poisson_quantile",
     "share_not_abandoned",
