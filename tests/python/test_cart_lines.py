@@ -14,9 +14,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MONTH = 202511
-PRODUCTS = 40
+COLORWAYS = 40
+SIZES = 2
+PRODUCTS = COLORWAYS * SIZES
 CATEGORIES = ["bags", "bottoms", "shoes", "tops"]
-PRICE_TIERS = ["budget", "luxury"]
+CLASSES = 16
+VISIT = pa.struct(
+    [
+        ("date_key", pa.int32()),
+        ("customer_key", pa.int32()),
+        ("segment", pa.int32()),
+        ("shopper_class", pa.int32()),
+        ("preferred_channel", pa.int32()),
+        ("has_ios", pa.bool_()),
+        ("device_draw", pa.float64()),
+        ("basket_quantile", pa.float64()),
+        ("build_tops", pa.float64()),
+        ("build_bottoms", pa.float64()),
+        ("build_shoes", pa.float64()),
+    ]
+)
+
+# Draws of customer n of make_visits: multiples of n + 1, without the whole part.
+STEPS = {
+    "device_draw": 0.62,
+    "basket_quantile": 0.37,
+    "build_tops": 0.23,
+    "build_bottoms": 0.71,
+    "build_shoes": 0.41,
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +60,20 @@ def shape(demand):
         return_delay_days=(1, 3),
         traffic_noise=0.1,
         same_category_share=0.25,
-        category_loyalty=0.35,
         channel_loyalty=0.5,
         low_units_share=0.4,
         expected_abandonment_increase=0.1,
         product_shock=demand.Component(0.5, 0.4),
         store_shock=demand.Component(0.5, 0.3),
+        habits={
+            "basket_loyalty": 0.8,
+            "device_loyalty": 0.9,
+            "build_tops_correlation": 0.85,
+            "build_bottoms_correlation": 0.8,
+            "build_shoes_correlation": 0.6,
+            "size_accuracy": 0.95,
+            "other_person_share": 0.12,
+        },
     )
 
 
@@ -49,45 +83,26 @@ def without_shocks(demand, shape):
     return replace(shape, product_shock=none, store_shock=none)
 
 
+def with_habits(shape, **habits):
+    """The shape with some other habits."""
+    return replace(shape, habits=shape.habits | habits)
+
+
 @pytest.fixture(scope="module")
-def customers(demand):
-    count = 30
-    numbers = np.arange(count)
-    return demand.Customers(
-        frequency=1.0 + numbers % 3,
-        preferred_category=numbers % 4,
-        preferred_channel=numbers % 2,
-        members={
-            is_digital: demand.members_by_location(first + numbers % 2, numbers % 4)
-            for is_digital, first in ((True, 11), (False, 1))
-        },
-        first_version=numbers,
-        version_order=numbers * 2**20,
-        version_key=numbers + 1,
-        segment=numbers % 2,
-        segment_frequency=np.array([1.0, 2.0]),
-        segment_abandonment=np.array([1.1, 0.9]),
-        tier_preference=np.array([[1.0, 1.0], [1.0, 1.0]]),
+def shoppers(demand):
+    """All classes like everything alike; two segments, and the rates of who is not known."""
+    return demand.Shoppers(
+        class_share=np.full(CLASSES, 1 / CLASSES),
+        affinity=np.ones((COLORWAYS, CLASSES)),
+        segment_share=np.array([0.5, 0.5]),
+        segment_abandonment=np.array([1.1, 0.9, 1.0]),
     )
 
 
-def with_change(customers, day, segment):
-    """The customers before and after all go from segment 0 to another, (30,), on the day.
-
-    Customer n has the keys 2n and 2n + 1.
-    """
-    numbers, day = np.arange(30), int(np.datetime64(day).astype(int))
-    before = replace(
-        customers, version_key=numbers * 2, segment=np.zeros(30, int), first_version=numbers
-    )
-    after = replace(
-        customers,
-        first_version=numbers * 2,
-        version_order=(numbers[:, None] * 2**20 + [0, day]).ravel(),
-        version_key=np.arange(60),
-        segment=np.stack([before.segment, segment], axis=1).ravel(),
-    )
-    return before, after
+def of_one_mind(shoppers):
+    """Shoppers of whom each class likes every sixteenth colorway and nothing else."""
+    likes = np.arange(COLORWAYS)[:, None] % CLASSES == np.arange(CLASSES)
+    return replace(shoppers, affinity=likes.astype(float))
 
 
 def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1.0, 1.0)):
@@ -99,6 +114,8 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         device_cdf=np.array([[1.0, 1.0, 1.0], [0.0, 0.9, 1.0]]) if is_digital else None,
         device_abandonment=np.array(device_abandonment) if is_digital else None,
         preferred_channels={0: np.array([0]), 1: np.array([1])},
+        app_channels=(),
+        known_share=0.4,
         hour_cdf=demand.cumulative(np.ones((1, 1, 24))),
         location_format={},
         day_kind={},
@@ -112,52 +129,93 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
     )
 
 
-def all_alike():
-    """What customers_at gives of all customers, when each is as frequent a visitor."""
-    return np.arange(30), np.ones(30), None
+def make_visits(location, per_day=5, days=range(1, 31)):
+    """Visits of twenty customers of a location, a few of them each day, in no order."""
+    numbers = [(day, (7 * day + 3 * place) % 20) for day in days for place in range(per_day)]
+    return [
+        {
+            "date_key": MONTH * 100 + day,
+            "customer_key": 100 * location + number,
+            "segment": number % 2,
+            "shopper_class": number % CLASSES,
+            "preferred_channel": number // 2 % 2,
+            "has_ios": number % 3 == 0,
+        }
+        | {name: (number + 1) * step % 1 for name, step in STEPS.items()}
+        for day, number in reversed(numbers)
+    ]
 
 
-def make_table(location=11, **changes):
-    """One row per product, on promotion on the 28th, as the stream gives them: by product."""
-    number = np.arange(PRODUCTS)
+def make_table(location=11, visits=None, per_product=None, **changes):
+    """One row per product, on promotion on the 28th, as the stream gives them: by product.
+
+    changes: columns by colorway, whose sizes are the products; per_product: columns by product;
+    visits: of the month, those of make_visits unless given.
+    """
+    number = np.arange(COLORWAYS)
     promoted = [
         {"day_of_month": 28, "promotion_key": 2519, "discount_cents": 500, "demand_uplift": 2.0}
     ]
     columns = {
-        "location_key": np.full(PRODUCTS, location),
-        "channel_group": ["any"] * PRODUCTS,
-        "price_zone": ["any"] * PRODUCTS,
-        "product_key": pa.array(number + 1, pa.int32()),
-        "month_key": np.full(PRODUCTS, MONTH),
+        "location_key": np.full(COLORWAYS, location),
+        "channel_group": ["any"] * COLORWAYS,
+        "price_zone": ["any"] * COLORWAYS,
+        "colorway_key": pa.array(number + 1, pa.int32()),
+        "month_key": np.full(COLORWAYS, MONTH),
+        "category_level_1": ["any"] * COLORWAYS,
         "category_level_2": [CATEGORIES[n // 10] for n in number],
-        "price_tier": [PRICE_TIERS[n % 2] for n in number],
+        "gender": ["unisex"] * COLORWAYS,
+        "size_ladder": ["alpha"] * COLORWAYS,
         "demand_weight": 1_000_000 * (1 + number % 5),
         "planned_weight": 1_000_000 * (1 + number % 5),
         "list_price_cents": 1999 + 100 * number,
-        "return_rate_index": np.ones(PRODUCTS),
-        "launch_day": np.zeros(PRODUCTS, int),
-        "last_day": np.full(PRODUCTS, 10**6),
-        "promotion_days": pa.array([promoted] * PRODUCTS),
-        "month_level": np.ones(PRODUCTS),
+        "return_rate_index": np.ones(COLORWAYS),
+        "launch_day": np.zeros(COLORWAYS, int),
+        "last_day": np.full(COLORWAYS, 10**6),
+        "promotion_days": pa.array([promoted] * COLORWAYS),
+        "month_level": np.ones(COLORWAYS),
         # Of six Mondays, from October 27 to December 1.
-        "monday_levels": pa.array([[1.0] * 6] * PRODUCTS),
+        "monday_levels": pa.array([[1.0] * 6] * COLORWAYS),
     }
-    return pa.table(columns | changes)
+    table = pa.table(columns | changes).take(pa.array(np.repeat(number, SIZES)))
+    visits = make_visits(location) if visits is None else visits
+    products = {
+        "product_key": pa.array(np.arange(PRODUCTS) + 1, pa.int32()),
+        "visits": pa.array([visits] + [None] * (PRODUCTS - 1), pa.list_(VISIT)),
+    }
+    for name, values in (products | (per_product or {})).items():
+        table = table.drop_columns([name] if name in table.column_names else [])
+        table = table.append_column(name, values if isinstance(values, pa.Array) else [values])
+    return table
+
+
+def colorway_of(lines):
+    """Number of the colorway of each line, from 0."""
+    return (lines["product_key"] - 1) // SIZES
+
+
+def size_of(lines):
+    """Number of the size of each line, from 0."""
+    return (lines["product_key"] - 1) % SIZES
+
+
+def assortment_of(demand):
+    return demand.Assortment(np.arange(COLORWAYS) + 1, CATEGORIES)
 
 
 def generate(
-    demand, customers, shape, is_digital=True, location=11, units=40.0, group=None, table=None, **of
+    demand, shoppers, shape, is_digital=True, location=11, units=40.0, group=None, table=None, **of
 ):
     """Lines of one location, as a pandas frame."""
     group = group or make_group(demand, is_digital, **of)
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
     tables = [table or make_table(location)]
-    return demand.generate(tables, [units], group, customers, assortment, shape).to_pandas()
+    lines = demand.generate(tables, [units], group, shoppers, assortment_of(demand), shape)
+    return lines.to_pandas()
 
 
 @pytest.mark.parametrize("is_digital", [True, False])
-def test_lines_are_well_formed(demand, customers, shape, is_digital):
-    lines = generate(demand, customers, shape, is_digital, location=11 if is_digital else 1)
+def test_lines_are_well_formed(demand, shoppers, shape, is_digital):
+    lines = generate(demand, shoppers, shape, is_digital, location=11 if is_digital else 1)
     assert lines["cart_line_id"].is_unique
     assert lines["cart_line_id"].is_monotonic_increasing
     assert not lines.duplicated(["cart_number", "product_key"]).any()
@@ -175,13 +233,530 @@ def test_lines_are_well_formed(demand, customers, shape, is_digital):
     on_28th = lines["date_key"] == 20251128
     assert (lines["promotion_key"] == np.where(on_28th, 2519, 0)).all()
     assert (lines["discount_amount"] == np.where(on_28th, 5.0, 0.0)).all()
-    assert (lines["unit_price"] * 100).round(9).mod(100).eq(99).all()
+    assert (lines["unit_price"] * 100).round().equals(1999.0 + 100 * colorway_of(lines))
 
 
 @pytest.mark.parametrize("is_digital", [True, False])
-def test_ids_begin_with_day_and_location_and_count_from_zero(demand, customers, shape, is_digital):
+def test_a_location_does_not_depend_on_what_it_is_computed_with(
+    demand, shoppers, shape, is_digital
+):
+    group, liked = make_group(demand, is_digital), of_one_mind(shoppers)
+    locations = {11: 40.0, 12: 600.0, 99: 0.0, 98: 1.5}
+    tables = [
+        make_table(key, demand_weight=1_000_000 * (1 + (np.arange(COLORWAYS) + key) % 7))
+        for key in locations
+    ]
+
+    def lines_of(*numbers):
+        units = [list(locations.values())[n] for n in numbers]
+        some = [tables[n] for n in numbers]
+        return demand.generate(some, units, group, liked, assortment_of(demand), shape)
+
+    assert lines_of(0, 1, 2, 3).equals(pa.concat_tables([lines_of(n) for n in range(4)]))
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_days_that_are_generated_apart_are_those_of_the_whole_month(
+    demand, shoppers, shape, is_digital
+):
+    """From Wednesday the 5th on: a run gets its own days of traffic and visits only."""
+    group = make_group(demand, is_digital, range(5, 31), device_abandonment=(0.5, 1.0, 1.2))
+
+    def lines(first, last):
+        """Those of the days of the month from the first to the last one, which ends the world."""
+        traffic = {key: index for key, index in group.traffic.items() if key % 100 <= last}
+        tables = [
+            make_table(key, make_visits(key, days=range(max(first, 5), last + 1)))
+            for key in (11, 12, 99)
+        ]
+        return demand.generate(
+            *(tables, [90.0, 40.0, 300.0], replace(group, traffic=traffic)),
+            *(of_one_mind(shoppers), assortment_of(demand), shape, MONTH * 100 + first),
+        ).to_pandas()
+
+    whole = lines(1, 30)
+    assert (whole["customer_key"] > 0).any()
+    for cuts in ([12], [13], [9, 14, 28], range(5, 30)):
+        starts, ends = [1, *(cut + 1 for cut in cuts)], [*cuts, 30]
+        parts = pd.concat([lines(*days) for days in zip(starts, ends, strict=True)])
+        by_block = parts.sort_values(["location_key", "cart_line_id"], ignore_index=True)
+        pd.testing.assert_frame_equal(by_block, whole, check_exact=True)
+
+
+def test_known_carts_are_those_of_the_visits(demand, shoppers, shape):
+    """One cart a visit, of nobody else; all other carts are of nobody known."""
+    carts = generate(demand, shoppers, shape).drop_duplicates("cart_number")
+    known = carts[carts["customer_key"] != 0]
+    visits = {(visit["date_key"], visit["customer_key"]) for visit in make_visits(11)}
+    assert set(zip(known["date_key"], known["customer_key"], strict=True)) == visits
+    assert len(known) == len(visits) < len(carts)
+    nobody = generate(demand, shoppers, shape, table=make_table(visits=[]))
+    assert set(nobody["customer_key"]) == {0}
+
+
+def test_of_more_visits_than_carts_some_fill_none(demand, shoppers, shape):
+    """Two carts a day, and visits of five: all carts are of visitors of the day."""
+    carts = generate(demand, shoppers, shape, units=2.0).drop_duplicates("cart_number")
+    visits = {(visit["date_key"], visit["customer_key"]) for visit in make_visits(11)}
+    of_carts = list(zip(carts["date_key"], carts["customer_key"], strict=True))
+    assert len(set(of_carts) & visits) < len(visits)
+    counts = carts.groupby("date_key")["customer_key"].agg(lambda keys: (keys != 0).sum())
+    assert (counts == carts.groupby("date_key").size().clip(upper=5)).all()
+
+
+def naive_visits(block, draws, visit_blocks, blocks):
+    """What visit_of_carts gives, cart by cart."""
+    found = [-1] * len(block)
+    for number in range(blocks):
+        own = [n for n, of in enumerate(visit_blocks) if of == number]
+        carts = sorted((n for n, of in enumerate(block) if of == number), key=lambda n: draws[n])
+        for cart, visit in zip(carts, own, strict=False):
+            found[cart] = visit
+    return found
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.floats(0, 1, exclude_max=True)), max_size=12),
+    st.lists(st.integers(0, 3), max_size=8),
+)
+def test_visits_go_to_the_carts_with_the_lowest_draws(demand, carts, visit_blocks):
+    carts.sort(key=lambda cart: cart[0])
+    block = np.array([block for block, _ in carts], int)
+    draws = np.array([draw for _, draw in carts], float)
+    visits = SimpleNamespace(block=np.sort(np.array(visit_blocks, int)))
+    found = demand.visit_of_carts(block, draws, visits, 4)
+    assert found.tolist() == naive_visits(block.tolist(), draws, visits.block.tolist(), 4)
+
+
+def test_visits_come_in_any_order(demand, shoppers, shape):
+    visits = make_visits(11)
+    lines = generate(demand, shoppers, shape)
+    for order in (visits[::-1], visits[::2] + visits[1::2]):
+        other = generate(demand, shoppers, shape, table=make_table(visits=order))
+        pd.testing.assert_frame_equal(other, lines)
+
+
+def test_what_all_want_is_what_is_planned_whatever_the_classes(demand):
+    """Summed over the classes, by loops; days on which nothing is wanted apart."""
+
+    @settings(deadline=None)
+    @given(st.integers(0, 2**32))
+    def holds(seed):
+        rng = np.random.default_rng(seed)
+        classes, colorways, blocks = rng.integers(1, 6), rng.integers(1, 9), rng.integers(1, 5)
+        wanted = rng.integers(0, 4, (blocks, colorways)).astype(float)
+        liked = rng.random((colorways, classes)) ** 3 + 1e-3
+        class_of = liked / liked.sum(axis=1, keepdims=True)
+        month = SimpleNamespace(wanted_weight=wanted, class_of=class_of)
+        class_shares, shares = demand.class_sums_of(month)
+        for block in range(blocks):
+            if wanted[block].sum():
+                own = class_shares[block * classes : (block + 1) * classes] - block
+                total = np.zeros(colorways)
+                for number, weight in enumerate(np.diff(own, prepend=0.0)):
+                    row = block * classes + number
+                    of_class = shares[row * colorways : (row + 1) * colorways] - row
+                    total += weight * np.diff(of_class, prepend=0.0)
+                assert total == pytest.approx(wanted[block] / wanted[block].sum(), abs=1e-9)
+
+    holds()
+
+
+@pytest.mark.parametrize("same", [0.0, 0.5, 1.0])
+def test_demand_of_a_colorway_is_the_plan_for_all_lines_of_carts(demand, shoppers, shape, same):
+    """Main lines and further ones, whatever the classes like and the basket holds."""
+    calm = replace(without_shocks(demand, shape), same_category_share=same)
+    liked = replace(
+        shoppers,
+        affinity=(1 + np.arange(COLORWAYS * CLASSES) * 7 % 11).reshape(COLORWAYS, CLASSES) / 6.0,
+    )
+    table = make_table(1, [], promotion_days=pa.array([[]] * COLORWAYS, promotion_type()))
+    # Each asks for one unit, so that the units count how often something is put in.
+    group = replace(make_group(demand, False), quantity_cdf=np.ones(3))
+    lines = generate(demand, liked, calm, units=6000.0, group=group, table=table)
+    units = lines["quantity_requested"].groupby(colorway_of(lines)).sum()
+    planned = 1 + np.arange(COLORWAYS) % 5
+    assert (units / units.sum()).tolist() == pytest.approx(
+        (planned / planned.sum()).tolist(), rel=0.1
+    )
+
+
+def promotion_type():
+    """Type of a list of promoted days."""
+    return make_table()["promotion_days"].type
+
+
+def test_a_class_of_shoppers_buys_what_it_likes(demand, shoppers, shape):
+    """Known or not: all free choices of a basket are of one class; that of a visit is given."""
+    free = replace(shape, same_category_share=0.0)
+    lines = generate(demand, of_one_mind(shoppers), free, units=300.0)
+    of_class = colorway_of(lines) % CLASSES
+    assert (of_class.groupby(lines["cart_number"]).nunique() == 1).all()
+    known = lines["customer_key"] > 0
+    assert (of_class == lines["customer_key"] % 100 % CLASSES)[known].all()
+    assert set(of_class[~known]) == set(range(CLASSES))
+
+
+def test_classes_share_the_demand_of_a_colorway_by_number_and_liking(demand, shoppers, shape):
+    share = np.arange(1, CLASSES + 1) / 136
+    affinity = 1 + (np.arange(COLORWAYS)[:, None] * np.arange(CLASSES)) % 5
+    some = replace(shoppers, class_share=share, affinity=affinity.astype(float))
+    month = demand.month_of(
+        *([make_table()], [1.0], make_group(demand, True), some, assortment_of(demand), shape)
+    )
+    for colorway, of_class in enumerate(month.class_of):  # all of one category are in order
+        weights = [share[n] * affinity[colorway, n] for n in range(CLASSES)]
+        assert of_class == pytest.approx(np.array(weights) / sum(weights))
+
+
+def test_share_of_further_lines_in_the_section_of_the_main_product(demand, shoppers, shape):
+    """A section is a category and gender. Chance adds its share in the plan: a twelfth or so."""
+    gender = np.array(["women", "men", "unisex"])[np.arange(COLORWAYS) % 3]
+    table = make_table(1, gender=gender.tolist(), demand_weight=np.full(COLORWAYS, 1_000_000))
+    for share, expected in ((1.0, 1.0), (0.0, 0.085)):
+        similar = replace(without_shocks(demand, shape), same_category_share=share)
+        lines = generate(*(demand, shoppers, similar, False), 1, units=500.0, table=table)
+        colorway = colorway_of(lines)
+        section = colorway // 10 * 3 + colorway % 3
+        of_cart = section.groupby(lines["cart_number"])
+        is_further = of_cart.cumcount() > 0
+        same = (section == of_cart.transform("first"))[is_further]
+        assert same.mean() == pytest.approx(expected, abs=0.03)
+
+
+def test_sizes_are_shared_out_by_their_demand(demand, shoppers, shape):
+    """Over all shoppers three of four ask for the second size, in every ladder."""
+    weight = pa.array(np.tile([1_000_000, 3_000_000], COLORWAYS))
+    ladder = np.array(["alpha", "waist", "shoe"])[np.arange(COLORWAYS) % 3].tolist()
+    table = make_table(1, [], {"demand_weight": weight}, size_ladder=ladder)
+    lines = generate(demand, shoppers, shape, False, location=1, units=3000.0, table=table)
+    shares = size_of(lines).groupby(colorway_of(lines) % 3).mean()
+    assert shares.tolist() == pytest.approx([0.75] * 3, abs=0.02)
+
+
+def test_products_of_a_person_go_together_in_size(demand, shoppers, shape):
+    """Two sizes each: of one body part in a basket always, of two parts more than by chance."""
+    sure = with_habits(replace(shape, same_category_share=0.0), size_accuracy=1.0)
+    ladder = np.array(["alpha", "waist"])[np.arange(COLORWAYS) % 2].tolist()
+    table = make_table(1, [], size_ladder=ladder)
+    some = demand, shoppers
+
+    def sizes_of_pairs(shape):
+        """Whether two lines of a basket are of one part, and of one size."""
+        lines = generate(*some, shape, False, 1, units=2000.0, table=table)
+        lines = lines.assign(size=size_of(lines), part=colorway_of(lines) % 2)
+        pairs = lines.merge(lines, on="cart_number").query("product_key_x < product_key_y")
+        return pairs["part_x"] == pairs["part_y"], pairs["size_x"] == pairs["size_y"]
+
+    one_part, one_size = sizes_of_pairs(with_habits(sure, other_person_share=0.0))
+    assert one_size[one_part].all()
+    # Orthant probability of normals with correlation .85 x .8.
+    expected = 0.5 + math.asin(0.85 * 0.8) / math.pi
+    assert one_size[~one_part].mean() == pytest.approx(expected, abs=0.03)
+    one_part, one_size = sizes_of_pairs(with_habits(sure, other_person_share=1.0))
+    assert one_size[one_part].mean() == pytest.approx(0.5, abs=0.04)
+
+
+def test_a_customer_keeps_the_own_size_from_basket_to_basket(demand, shoppers, shape):
+    """By the quantile of the body, half have each of two sizes; men buy for women any size."""
+    sure = with_habits(shape, size_accuracy=1.0, other_person_share=0.0)
+    gender = np.array(["men", "unisex"])[np.arange(COLORWAYS) % 2].tolist()
+    lines = generate(demand, shoppers, sure, table=make_table(gender=gender), units=100.0)
+    number = lines["customer_key"] % 100
+    fits = ((number + 1) * STEPS["build_tops"] % 1 >= 0.5).astype(int)
+    is_own = (lines["customer_key"] > 0) & ((number % CLASSES >= 8) | (colorway_of(lines) % 2 == 1))
+    assert (size_of(lines) == fits)[is_own].all()
+    others = (lines["customer_key"] > 0) & ~is_own
+    assert 0.3 < (size_of(lines) == fits)[others].mean() < 0.7
+
+
+def test_sizes_of_colorways_are_tables_of_their_products(demand):
+    keys, cdf = demand.size_tables(
+        np.array([4, 7, 9, 12, 15, 20]), np.array([1, 1, 2, 5, 0, 9]), np.array([0, 3, 4])
+    )
+    assert keys.tolist() == [[4, 7, 9], [12, 0, 0], [15, 20, 0]]
+    assert cdf.tolist() == [[0.25, 0.5, 1], [1, 1, 1], [0.1, 1, 1]]
+    last = demand.pick_rows(cdf, np.arange(3), np.full(3, 1 - 2**-53))
+    assert (keys[np.arange(3), last] > 0).all()
+
+
+def test_ladders_of_sizes_are_of_parts_of_the_body(demand):
+    ladders = ["alpha_women", "waist", "women_shoes", "one_size", "numeric"]
+    levels = ["apparel", "apparel", "footwear", "footwear", "apparel"]
+    assert demand.body_parts(ladders, levels).tolist() == [0, 1, 2, 2, 1]
+
+
+def test_uniforms_that_are_like_quantiles(demand):
+    """They stay uniforms, with the correlation of normals; alike or unlike at the ends."""
+    rng = np.random.default_rng(5)
+    quantiles, draws = rng.random((2, 100_000))
+    near = demand.like(quantiles, draws, 0.8)
+    assert np.histogram(near, 10, (0, 1))[0] / 1e5 == pytest.approx(np.full(10, 0.1), abs=0.005)
+    normals = demand.normal_quantile(quantiles), demand.normal_quantile(near)
+    assert np.corrcoef(*normals)[0, 1] == pytest.approx(0.8, abs=0.01)
+    assert demand.like(quantiles, draws, 1.0) == pytest.approx(quantiles, abs=1e-6)
+    assert demand.like(quantiles, draws, 0.0) == pytest.approx(draws, abs=1e-6)
+
+
+def test_baskets_of_a_customer_are_of_one_size(demand, shoppers, shape):
+    """Who fills large baskets does so again; together all fill them as the seed says."""
+    loyal = with_habits(shape, basket_loyalty=1.0)
+    lines = generate(demand, shoppers, loyal)
+    items = lines.groupby("cart_number")["customer_key"].agg(["first", "size"])
+    known = items[items["first"] > 0]
+    # Half of the quantiles ask for one product; some take it twice, which is one line.
+    quantile = (known["first"] % 100 + 1) * STEPS["basket_quantile"] % 1
+    assert (known["size"] <= 1 + (quantile >= 0.5) + (quantile >= 0.8)).all()
+    assert known["size"][quantile >= 0.8].mean() > 2.5
+
+
+def group_with_apps(demand):
+    """Channels 1 (web), 3 (app of an iPhone) and 4 (app of another phone)."""
+    return replace(
+        make_group(demand, True),
+        channel_key=np.array([1, 3, 4]),
+        channel_cdf=np.array([0.5, 0.7, 1.0]),
+        device_cdf=np.array([[0.5, 0.8, 1.0], [0.0, 0.9, 1.0], [0.0, 0.8, 1.0]]),
+        preferred_channels={0: np.array([0]), 1: np.array([1, 2]), 2: np.array([], int)},
+        app_channels=(1, 2),
+    )
+
+
+@pytest.mark.parametrize("loyalty", [0.0, 1.0])
+def test_loyal_customers_take_their_preferred_channel(demand, shoppers, shape, loyalty):
+    """As often as the variable says; else any. Whichever, an app is that of the own phone."""
+    lines = generate(
+        *(demand, shoppers, replace(shape, channel_loyalty=loyalty)),
+        group=group_with_apps(demand),
+        units=300.0,
+    )
+    carts = lines.drop_duplicates("cart_number")
+    known = carts[carts["customer_key"] > 0]
+    number, is_web = known["customer_key"] % 100, known["channel_key"] == 1
+    if loyalty:
+        assert (is_web == (number // 2 % 2 == 0)).all()
+    else:
+        assert is_web.mean() == pytest.approx(0.5, abs=0.12)
+    assert (known["channel_key"] == np.where(number % 3 == 0, 3, 4))[~is_web].all()
+    shares = carts[carts["customer_key"] == 0]["channel_key"].value_counts(normalize=True)
+    assert shares[[1, 3, 4]].tolist() == pytest.approx([0.5, 0.2, 0.3], abs=0.03)
+
+
+def test_customers_whose_channels_are_not_offered_take_any(demand, shoppers, shape):
+    visits = [visit | {"preferred_channel": 2} for visit in make_visits(11, per_day=20)]
+    lines = generate(
+        *(demand, shoppers, replace(shape, channel_loyalty=1.0)),
+        group=group_with_apps(demand),
+        table=make_table(visits=visits),
+    )
+    carts = lines.query("customer_key > 0").drop_duplicates("cart_number")
+    assert (carts["channel_key"] == 1).mean() == pytest.approx(0.5, abs=0.07)
+
+
+@pytest.mark.parametrize("loyalty", [0.0, 1.0])
+def test_customers_use_their_own_device(demand, shoppers, shape, loyalty):
+    """That of their draw in the channel; on others' devices they are as all are."""
+    lines = generate(
+        *(demand, shoppers, with_habits(shape, device_loyalty=loyalty)),
+        group=group_with_apps(demand),
+        table=make_table(visits=make_visits(11, per_day=20)),
+    )
+    carts = lines.query("customer_key > 0").drop_duplicates("cart_number")
+    own = carts.groupby(["customer_key", "channel_key"])["device_number"]
+    assert (own.nunique() == 1).all() == bool(loyalty)
+    if loyalty:
+        number = carts["customer_key"] % 100
+        draw = (number + 1) * STEPS["device_draw"] % 1
+        on_web = carts["channel_key"] == 1
+        expected = 1 + (draw >= 0.5).astype(int) + (draw >= 0.8)
+        assert (carts["device_number"] == expected)[on_web].all()
+
+
+def test_abandonment_rates_follow_their_indexes(demand, shoppers, shape):
+    """In proportion to the indexes of segment and device, with the variable as their mean."""
+    group = replace(
+        make_group(demand, True, device_abandonment=(0.5, 1.0, 1.2)),
+        device_cdf=np.array([[0.2, 0.5, 1.0], [0.0, 0.9, 1.0]]),
+    )
+    rates = demand.base_rates(group, replace(shoppers, segment_share=np.array([0.75, 0.25])), shape)
+    # Of the carts 40% are of known customers, and 60% come through the first channel.
+    of_segment = 0.4 * (0.75 * 1.1 + 0.25 * 0.9) + 0.6 * 1.0
+    of_device = 0.6 * (0.2 * 0.5 + 0.3 + 0.5 * 1.2) + 0.4 * (0.9 + 0.1 * 1.2)
+    expected = 0.68 / of_segment / of_device * np.outer([1.1, 0.9, 1.0], [0.5, 1.0, 1.2])
+    assert rates.tolist() == np.round(expected, 4).tolist()
+
+
+def test_abandonment_differs_by_device_and_keeps_its_mean(demand, shoppers, shape):
+    """Of carts of whom 40% are known, half in each segment."""
+    lines = generate(
+        *(demand, shoppers, shape),
+        units=42.5,  # make 48 carts a day
+        device_abandonment=(0.9, 1.2, 1.0),
+        table=make_table(visits=make_visits(11, per_day=19)),
+    )
+    carts = lines.drop_duplicates("cart_number")
+    unknown = carts[carts["customer_key"] == 0]
+    rates = unknown.groupby("device_number")["base_abandonment_rate"].unique()
+    assert all(len(rate) == 1 for rate in rates)
+    assert rates[2][0] / rates[1][0] == pytest.approx(1.2 / 0.9, rel=1e-3)
+    assert rates[3][0] / rates[1][0] == pytest.approx(1.0 / 0.9, rel=1e-3)
+    assert carts["base_abandonment_rate"].mean() == pytest.approx(0.68, abs=0.01)
+    known = carts[carts["customer_key"] > 0].query("device_number == 1")
+    of_segment = known.groupby(known["customer_key"] % 2)["base_abandonment_rate"].unique()
+    assert [rate.tolist() for rate in of_segment] == [
+        pytest.approx([index * rates[1][0]], abs=1e-4) for index in (1.1, 0.9)
+    ]
+
+
+def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(demand, shoppers, shape):
+    """With few products many carts pick one twice: its line asks for both, up to three units."""
+    calm = replace(without_shocks(demand, shape), traffic_noise=0.0, same_category_share=0.9)
+    popular = np.where(np.arange(COLORWAYS) % 10 == 0, 50, 1) * 1_000_000
+    table = make_table(
+        1,
+        demand_weight=popular,
+        planned_weight=popular,
+        promotion_days=pa.array([[]] * COLORWAYS, promotion_type()),
+    )
+    # Each asks for one unit, and a cart has three lines at most.
+    group = replace(make_group(demand, False), quantity_cdf=np.ones(3))
+    lines = generate(demand, shoppers, calm, units=3000.0, group=group, table=table)
+    assert lines["quantity_requested"].max() == 3
+    assert lines["quantity_requested"].sum() / (3000 * 30) == pytest.approx(1, abs=0.02)
+    # Lines of the most units cannot grow.
+    most = replace(group, quantity_cdf=np.array([0.0, 0.0, 1.0]))
+    lines = generate(demand, shoppers, calm, units=300.0, group=most, table=table)
+    assert set(lines["quantity_requested"]) == {3}
+
+
+def test_a_product_is_wanted_from_its_launch_to_its_last_day(demand, shoppers, shape):
+    tenth = int(np.datetime64("2025-11-10").astype(int))
+    table = make_table(
+        launch_day=np.where(np.arange(COLORWAYS) % 2, tenth, 0),
+        last_day=np.where(np.arange(COLORWAYS) % 2, 10**6, tenth),
+    )
+    lines = generate(demand, shoppers, shape, units=200.0, table=table)
+    is_new = colorway_of(lines) % 2 == 1
+    assert lines.loc[is_new, "date_key"].min() == 20251110
+    assert lines.loc[~is_new, "date_key"].max() == 20251110
+
+
+def naive_pick(weights, draw):
+    """Index by weights of a draw: the first whose cumulative share is above it."""
+    total, reached = weights.sum(), 0.0
+    for index, weight in enumerate(weights):
+        reached += weight
+        if weight and draw < reached / total:
+            return index
+    return max(np.flatnonzero(weights))
+
+
+def test_pick_in_rows_is_the_inverse_cdf_of_each_row(demand):
+    """Whole weights with zeros at both ends and between, draws between the steps and last ones."""
+    weights = np.array([row for row in itertools.product((0, 1, 5), repeat=4) if any(row)], float)
+    shares = demand.row_shares(weights)
+    draws = np.array([0.0, 0.05, 0.17, 0.33, 0.49, 0.71, 0.93, 1 - 2**-53])
+    row, draw = np.repeat(np.arange(len(weights)), len(draws)), np.tile(draws, len(weights))
+    found = demand.pick_in_rows(shares, row, draw, 4)
+    expected = [naive_pick(weights[n], each) for n, each in zip(row, draw, strict=True)]
+    assert found.tolist() == expected
+    assert (weights[row, found] > 0).all()
+
+
+def test_rows_without_weight_leave_the_others_alone(demand):
+    weights = np.array([[0.0, 0.0], [0.0, 2.0], [0.0, 0.0], [3.0, 0.0]])
+    shares = demand.row_shares(weights)
+    assert (np.diff(shares) >= 0).all()
+    row = np.array([0, 1, 2, 3, 1, 3])
+    draw = np.array([0.5, 0.0, 0.0, 0.0, 1 - 2**-53, 1 - 2**-53])
+    found = demand.pick_in_rows(shares, row, draw, 2)
+    assert found[[1, 3, 4, 5]].tolist() == [1, 0, 1, 0]
+    assert ((found >= 0) & (found < 2)).all()
+
+
+@pytest.fixture
+def days_of_carts(demand, shoppers, shape):
+    """Returns a function: (50 locations, 30 days) carts relative to the plan of so many a day."""
+    calm = without_shocks(demand, shape)
+    group = make_group(demand, False)
+    group.traffic[MONTH * 100 + 6] = 3.0
+    promotion_days = pa.array([[]] * COLORWAYS, promotion_type())
+    tables = [make_table(key, [], promotion_days=promotion_days) for key in range(1, 51)]
+    units = 1.25 * 1.7  # of a line, and lines of a cart
+
+    def relative(carts, noise):
+        month = demand.month_of(
+            *(tables, [carts * units] * 50, group, shoppers, assortment_of(demand), calm)
+        )
+        counts = demand.cart_counts(month, group, replace(shape, traffic_noise=noise))
+        return counts.reshape(50, 30) / (carts * np.where(np.arange(30) == 5, 3, 1))
+
+    return relative
+
+
+def test_demand_follows_its_level_and_the_shocks_of_product_and_location(demand, shape):
+    """Level 3 in the second week, and 2 on average: a half more than planned, then less."""
+    table = make_table(
+        month_level=np.full(COLORWAYS, 2.0),
+        monday_levels=pa.array([[1, 3, 1, 1, 1, 1.0]] * COLORWAYS),
+    ).take(pa.array(np.arange(0, PRODUCTS, SIZES)))
+    other = table.set_column(0, "location_key", pa.array(np.full(COLORWAYS, 12)))
+    order = np.arange(COLORWAYS)[::-1]
+    place = [table, other], order, order, COLORWAYS
+    calm = demand.demand_factors(*place, without_shocks(demand, shape))
+    assert calm[1, :, 7].tolist() == [0.5, 1.5, 0.5, 0.5, 0.5, 0.5]
+    factors = demand.demand_factors(*place, shape)
+    shocks = factors / calm
+    assert (shocks[0] != shocks[1]).all()
+    # What happens to a product happens in both places, what happens in one does not.
+    none = demand.Component(0.0, 0.0)
+    everywhere = demand.demand_factors(*place, replace(shape, store_shock=none))
+    assert everywhere[0].tolist() == everywhere[1].tolist()
+    here = demand.demand_factors(*place, replace(shape, product_shock=none))
+    assert shocks == pytest.approx((everywhere / calm) * (here / calm))
+
+
+def test_one_product_is_enough(demand, shoppers, shape):
+    """Of one category: every cart has a line of it."""
+    one = make_table().slice(0, 1)
+    lines = generate(demand, shoppers, shape, table=one)
+    assert set(lines["product_key"]) == {1}
+    assert lines["cart_number"].is_unique
+    assert len(lines) > 100
+
+
+def test_shoppers_are_those_of_the_seeds(demand):
+    """Rows of the seeds come in any order; who discloses no gender is one or the other."""
+    genders = pd.DataFrame({"value": ["male", "undisclosed", "female"], "weight": [400, 200, 600]})
+    tastes = pd.DataFrame(
+        {"taste_number": [1, 0], "female_weight": [300, 700], "male_weight": [900, 100]}
+    )
+    affinities = pd.DataFrame(
+        [
+            (colorway, number, 10.0 * colorway + number)
+            for colorway in (2, 1)
+            for number in (3, 0, 2, 1)
+        ],
+        columns=["colorway_key", "shopper_class", "affinity"],
+    )
+    segments = pd.DataFrame({"segment_rank": [2, 0, 1], "base_abandonment_index": [0.8, 1.2, 1.0]})
+    found = demand.shoppers_from(affinities, genders, tastes, segments, {1: 30, 2: 10}, 1.1)
+    women, men = 700 / 1200, 500 / 1200
+    assert found.class_share.tolist() == pytest.approx(
+        [women * 0.7, women * 0.3, men * 0.1, men * 0.9]
+    )
+    assert found.affinity.tolist() == [[10, 11, 12, 13], [20, 21, 22, 23]]
+    assert found.segment_share.tolist() == [0, 0.75, 0.25]
+    assert found.segment_abandonment.tolist() == [1.2, 1.0, 0.8, 1.1]
+    # Where nobody orders online all are as likely.
+    nobody = demand.shoppers_from(affinities, genders, tastes, segments, {}, 1.1)
+    assert nobody.segment_share.tolist() == [1 / 3] * 3
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_ids_begin_with_day_and_location_and_count_from_zero(demand, shoppers, shape, is_digital):
     location = 11 if is_digital else 9_999
-    lines = generate(demand, customers, shape, is_digital, location, units=200.0)
+    lines = generate(demand, shoppers, shape, is_digital, location, units=200.0)
     for name in ("cart_line_id", "cart_number"):
         block, number = np.divmod(lines[name], 1_000_000)
         assert (block == lines["date_key"].astype("int64") * 10_000 + location).all()
@@ -190,10 +765,10 @@ def test_ids_begin_with_day_and_location_and_count_from_zero(demand, customers, 
         assert of_day.max().equals(of_day.nunique() - 1)
 
 
-def test_all_recovery_lags_and_restock_delays_occur(demand, customers, shape):
+def test_all_recovery_lags_and_restock_delays_occur(demand, shoppers, shape):
     """A recovered cart is back within a week; a return is for sale again after 2 to 5 days."""
     slow = replace(shape, return_delay_days=(2, 5))
-    lines = generate(demand, customers, slow, units=1000.0)
+    lines = generate(demand, shoppers, slow, units=1000.0)
     lags = lines.drop_duplicates("cart_number")["recovery_lag_days"].value_counts(normalize=True)
     assert lags.sort_index().to_dict() == pytest.approx(dict.fromkeys(range(1, 8), 1 / 7), abs=0.02)
     delays = lines["restock_delay_days"].value_counts(normalize=True)
@@ -202,45 +777,11 @@ def test_all_recovery_lags_and_restock_delays_occur(demand, customers, shape):
     )
 
 
-@pytest.mark.parametrize("is_digital", [True, False])
-def test_a_location_does_not_depend_on_what_it_is_computed_with(
-    demand, customers, shape, is_digital
-):
-    group = make_group(demand, is_digital)
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
-    locations = {11: 40.0, 12: 600.0, 99: 0.0, 98: 1.5}
-    tables = [
-        make_table(key, demand_weight=1_000_000 * (1 + (np.arange(PRODUCTS) + key) % 7))
-        for key in locations
-    ]
-
-    def lines_of(*numbers):
-        units = [list(locations.values())[n] for n in numbers]
-        some = [tables[n] for n in numbers]
-        return demand.generate(some, units, group, customers, assortment, shape)
-
-    assert lines_of(0, 1, 2, 3).equals(pa.concat_tables([lines_of(n) for n in range(4)]))
-
-
-def test_customers_are_those_whom_the_location_serves(demand, customers, shape):
-    keys = set(generate(demand, customers, shape)["customer_key"])
-    assert keys <= set(customers.version_key[customers.members[True][11]])
-    # A location without customers of its own serves anybody.
-    assert len(set(generate(demand, customers, shape, location=99)["customer_key"])) > len(keys)
-
-
-@pytest.mark.parametrize("loyalty", [0.0, 1.0])
-def test_every_customer_of_a_location_comes(demand, customers, shape, loyalty):
-    lines = generate(demand, customers, replace(shape, category_loyalty=loyalty), units=300.0)
-    members = customers.members[True][11]
-    assert set(lines["customer_key"]) == set(customers.version_key[members])
-
-
-def test_surviving_units_meet_the_plan(demand, customers, shape):
+def test_surviving_units_meet_the_plan(demand, shoppers, shape):
     """Requested x survival is the plan; promotions double the 28th, weekly shocks average out."""
     survival = 1 - 0.68 * (1 - 0.14)
     for is_digital, location in ((True, 11), (False, 1)):
-        lines = generate(demand, customers, shape, is_digital, location, units=3000.0)
+        lines = generate(demand, shoppers, shape, is_digital, location, units=3000.0)
         units = lines["quantity_requested"].sum() * (survival if is_digital else 1.0)
         assert units / (3000 * 31) == pytest.approx(1, abs=0.2)
 
@@ -262,38 +803,17 @@ def test_rates_with_mean_have_the_mean_and_the_proportions(demand, mean, index, 
     assert scale == pytest.approx(np.full(len(scale), scale.mean() if len(scale) else 0), abs=1e-9)
 
 
-def test_requested_units_are_the_plan_however_often_a_product_is_in_a_cart(
-    demand, customers, shape
-):
-    """With few products many carts pick one twice: its line asks for both, up to three units."""
-    calm = replace(without_shocks(demand, shape), traffic_noise=0.0, same_category_share=0.9)
-    popular = np.where(np.arange(PRODUCTS) % 10 == 0, 50, 1) * 1_000_000
-    promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
-    table = make_table(
-        1, demand_weight=popular, planned_weight=popular, promotion_days=promotion_days
-    )
-    # Each asks for one unit, and a cart has three lines at most.
-    group = replace(make_group(demand, False), quantity_cdf=np.ones(3))
-    lines = generate(demand, customers, calm, units=3000.0, group=group, table=table)
-    assert lines["quantity_requested"].max() == 3
-    assert lines["quantity_requested"].sum() / (3000 * 30) == pytest.approx(1, abs=0.02)
-    # Lines of the most units cannot grow.
-    most = replace(group, quantity_cdf=np.array([0.0, 0.0, 1.0]))
-    lines = generate(demand, customers, calm, units=300.0, group=most, table=table)
-    assert set(lines["quantity_requested"]) == {3}
-
-
 @pytest.mark.parametrize("rate", [0.05, 0.2, 0.9])
-def test_share_returned_is_the_rate_of_the_month(demand, customers, shape, rate):
+def test_share_returned_is_the_rate_of_the_month(demand, shoppers, shape, rate):
     """Whatever the return rates of its products are relative to each other."""
     # The popular ones come back most.
-    table = make_table(1, return_rate_index=np.where(np.arange(PRODUCTS) % 5 == 4, 2.5, 0.5))
+    table = make_table(1, return_rate_index=np.where(np.arange(COLORWAYS) % 5 == 4, 2.5, 0.5))
     group = replace(make_group(demand, False), return_rate={MONTH: rate})
-    lines = generate(demand, customers, shape, units=6000.0, group=group, table=table)
+    lines = generate(demand, shoppers, shape, units=6000.0, group=group, table=table)
     assert lines["return_lag_days"].notna().mean() == pytest.approx(rate, abs=0.004)
 
 
-def test_carts_come_while_the_store_is_open(demand, customers, shape):
+def test_carts_come_while_the_store_is_open(demand, shoppers, shape):
     """A format that opens at 6 on one kind of day and at noon on the other."""
     open_hours = np.zeros((1, 2, 24))
     open_hours[0, 0, 12:14] = open_hours[0, 1, 6:10] = 1
@@ -303,19 +823,19 @@ def test_carts_come_while_the_store_is_open(demand, customers, shape):
         location_format={1: 0},
         day_kind={MONTH * 100 + day: int(day == 28) for day in range(1, 31)},
     )
-    lines = generate(demand, customers, shape, location=1, units=400.0, group=group)
+    lines = generate(demand, shoppers, shape, location=1, units=400.0, group=group)
     hours = (lines["time_key"] // 100).groupby(lines["date_key"] == MONTH * 100 + 28).unique()
     assert [sorted(of_kind) for of_kind in hours] == [[12, 13], [6, 7, 8, 9]]
 
 
-def test_nothing_is_brought_back_or_restocked_while_stores_are_closed(demand, customers, shape):
+def test_nothing_is_brought_back_or_restocked_while_stores_are_closed(demand, shoppers, shape):
     """It is on the next open day, as often as before; lags of 1 to 3 days, delays of 1 to 3."""
     first = int(np.datetime64("2025-11-01").astype(int))
     closed = first + np.array([9, 10, 26])
     group = make_group(demand, False)
-    usual = generate(demand, customers, shape, location=1, units=800.0, group=group)
+    usual = generate(demand, shoppers, shape, location=1, units=800.0, group=group)
     lines = generate(
-        *(demand, customers, shape),
+        *(demand, shoppers, shape),
         location=1,
         units=800.0,
         group=replace(group, closed_days=closed),
@@ -334,13 +854,13 @@ def test_nothing_is_brought_back_or_restocked_while_stores_are_closed(demand, cu
     assert not restocked.isin(closed[2:]).any()
 
 
-def test_gifts_come_back_after_their_holiday(demand, customers, shape):
+def test_gifts_come_back_after_their_holiday(demand, shoppers, shape):
     """Of what is bought on two days and comes back, 40%; the rest as ever, and no more of it."""
     first = int(np.datetime64("2025-11-01").astype(int))
     gifts = {first + 9: (0.4, first + 40), first + 10: (0.4, first + 40)}
     group = replace(make_group(demand, True), gift_cdf=np.array([0.25, 0.25, 1]))
-    usual = generate(demand, customers, shape, units=3000.0, group=group)
-    lines = generate(demand, customers, shape, units=3000.0, group=replace(group, gifts=gifts))
+    usual = generate(demand, shoppers, shape, units=3000.0, group=group)
+    lines = generate(demand, shoppers, shape, units=3000.0, group=replace(group, gifts=gifts))
     day = lines["date_key"] % 100 - 1
     assert lines["return_lag_days"].isna().equals(usual["return_lag_days"].isna())
     assert lines.loc[~day.isin([9, 10])].equals(usual.loc[~day.isin([9, 10])])
@@ -355,14 +875,14 @@ def test_gifts_come_back_after_their_holiday(demand, customers, shape):
     )
 
 
-def test_more_lines_than_ids_have_room_for_are_refused(demand, customers, shape, monkeypatch):
-    lines = generate(demand, customers, shape, units=500.0)
+def test_more_lines_than_ids_have_room_for_are_refused(demand, shoppers, shape, monkeypatch):
+    lines = generate(demand, shoppers, shape, units=500.0)
     most = int(lines.groupby("date_key").size().max())
     monkeypatch.setattr(demand, "LINES_OF_A_DAY", most)
-    generate(demand, customers, shape, units=500.0)
+    generate(demand, shoppers, shape, units=500.0)
     monkeypatch.setattr(demand, "LINES_OF_A_DAY", most - 1)
     with pytest.raises(ValueError, match=f"{most:,} cart lines on a day"):
-        generate(demand, customers, shape, units=500.0)
+        generate(demand, shoppers, shape, units=500.0)
 
 
 def test_return_rate_holds_over_the_lines_sold_in_stores_and_online(demand, shape):
@@ -384,65 +904,17 @@ def test_return_rate_holds_over_the_lines_sold_in_stores_and_online(demand, shap
         assert np.average(got, weights=[store, bought_online * digital]) == pytest.approx(0.2)
 
 
-def test_average_abandonment_is_the_variable_as_segments_change(demand, customers, shape):
-    """All customers go from segment 0 to segment 1 on a Monday, the 10th."""
-    unchanged, changed = with_change(customers, "2025-11-10", np.ones(30, int))
-    whole = generate(demand, changed, shape, units=2000.0)
-    carts = whole.drop_duplicates("cart_number")
-    for before in (True, False):
-        rates = carts.loc[(carts["date_key"] < 20251110) == before, "base_abandonment_rate"]
-        assert rates.mean() == pytest.approx(shape.cart_abandonment_base_rate, abs=0.003)
-    # A window that ends before the change does not know of it.
-    part = generate(demand, unchanged, shape, units=2000.0, days=range(1, 9))
-    assert whole[whole["date_key"] <= 20251108].reset_index(drop=True).equals(part)
-
-
-def test_shorter_window_is_a_prefix(demand, customers, shape):
-    whole = generate(demand, customers, shape)
-    part = generate(demand, customers, shape, days=range(1, 12))
+def test_shorter_window_is_a_prefix(demand, shoppers, shape):
+    whole = generate(demand, shoppers, shape)
+    part = generate(demand, shoppers, shape, days=range(1, 12))
     assert len(part) > 50
     assert whole[whole["date_key"] <= 20251111].reset_index(drop=True).equals(part)
 
 
-@pytest.mark.parametrize("is_digital", [True, False])
-def test_days_that_are_generated_apart_are_those_of_the_whole_month(
-    demand, customers, shape, is_digital
-):
-    """From Wednesday the 5th on. Some change their segment on the 13th, unknown to a world before.
-
-    Who visits, and in the weeks how many carts are left, is said by the first simulated day of the
-    month or week, whichever days are new.
-    """
-    before, after = with_change(customers, "2025-11-13", np.arange(30) % 3 % 2)
-    before, after = (
-        replace(some, segment_frequency=np.array([1.0, 9.0])) for some in (before, after)
-    )
-    group = make_group(demand, is_digital, range(5, 31), device_abandonment=(0.5, 1.0, 1.2))
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
-    tables = [make_table(location) for location in (11, 12, 99)]
-
-    def lines(first, last):
-        """Those of the days of the month from the first to the last one, which ends the world."""
-        traffic = {key: index for key, index in group.traffic.items() if key % 100 <= last}
-        known = after if last >= 13 else before
-        return demand.generate(
-            *(tables, [90.0, 40.0, 300.0], replace(group, traffic=traffic)),
-            *(known, assortment, shape, MONTH * 100 + first),
-        ).to_pandas()
-
-    whole = lines(1, 30)
-    assert set(whole["customer_key"] % 2) == {0, 1}
-    for cuts in ([12], [13], [9, 14, 28], range(5, 30)):
-        starts, ends = [1, *(cut + 1 for cut in cuts)], [*cuts, 30]
-        parts = pd.concat([lines(*days) for days in zip(starts, ends, strict=True)])
-        by_block = parts.sort_values(["location_key", "cart_line_id"], ignore_index=True)
-        pd.testing.assert_frame_equal(by_block, whole, check_exact=True)
-
-
-def test_a_month_before_the_days_asked_for_has_no_lines(demand, customers, shape):
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
+def test_a_month_before_the_days_asked_for_has_no_lines(demand, shoppers, shape):
+    assortment = assortment_of(demand)
     group = make_group(demand, True)
-    some = [make_table()], [40.0], group, customers, assortment, shape
+    some = [make_table()], [40.0], group, shoppers, assortment, shape
     assert demand.generate(*some, from_date_key=MONTH * 100 + 31).num_rows == 0
     assert demand.generate(*some, from_date_key=MONTH * 100 + 30).num_rows > 0
 
@@ -464,72 +936,28 @@ def test_first_new_day_follows_the_closed_one(demand, is_incremental, closed, fi
 
 
 @pytest.mark.parametrize("days", [range(1, 28), range(29, 31)])
-def test_promotion_outside_of_the_window_plays_no_part(demand, customers, shape, days):
+def test_promotion_outside_of_the_window_plays_no_part(demand, shoppers, shape, days):
     """It is on the 28th: the day after the last one, or before the first."""
-    lines = generate(demand, customers, shape, days=days)
+    lines = generate(demand, shoppers, shape, days=days)
     assert len(lines) > 0
     assert (lines["promotion_key"] == 0).all()
     assert (lines["discount_amount"] == 0).all()
 
 
-def test_seed_and_location_change_the_draws(demand, customers, shape):
-    base = generate(demand, customers, shape)
+def test_seed_and_location_change_the_draws(demand, shoppers, shape):
+    base = generate(demand, shoppers, shape)
     for other in (
-        generate(demand, customers, replace(shape, random_seed=43)),
-        generate(demand, customers, shape, location=12),
+        generate(demand, shoppers, replace(shape, random_seed=43)),
+        generate(demand, shoppers, shape, location=12),
     ):
         assert not set(base["allocation_draw"]) & set(other["allocation_draw"])
 
 
-@pytest.mark.parametrize("location", [11, 99])
-def test_loyal_customers_like_the_category_of_the_main_product(demand, customers, shape, location):
-    """Also where passers-by are served: their numbers give their categories, 0 to 3."""
-    everybody = replace(customers, members={True: {11: np.array([4, 0, 1, 5, 2, 7, 3])}})
-    loyal = generate(demand, everybody, replace(shape, category_loyalty=1.0), location=location)
-    main = loyal.drop_duplicates("cart_number")
-    assert ((main["customer_key"] - 1) % 4 == (main["product_key"] - 1) // 10).all()
-    free = generate(demand, everybody, replace(shape, category_loyalty=0.0), location=location)
-    main = free.drop_duplicates("cart_number")
-    assert ((main["customer_key"] - 1) % 4 == (main["product_key"] - 1) // 10).mean() < 0.5
-
-
-def test_loyal_customers_take_their_preferred_channel(demand, customers, shape):
-    loyal = generate(demand, customers, replace(shape, channel_loyalty=1.0), location=99)
-    assert (loyal["channel_key"] == 1 + 2 * ((loyal["customer_key"] - 1) % 2)).all()
-    free = generate(demand, customers, replace(shape, channel_loyalty=0.0), units=200.0)
-    share = (free.drop_duplicates("cart_number")["channel_key"] == 1).mean()
-    assert share == pytest.approx(0.6, abs=0.03)
-
-
-def test_share_of_further_lines_in_the_category_of_the_main_product(demand, customers, shape):
-    """Chance adds a quarter of the rest, the share of a category in the plan."""
-    for share, expected in ((1.0, 1.0), (0.0, 0.25)):
-        similar = replace(shape, same_category_share=share)
-        lines = generate(demand, customers, similar, is_digital=False, location=1, units=500.0)
-        category = (lines["product_key"] - 1) // 10
-        of_cart = category.groupby(lines["cart_number"])
-        is_further = of_cart.cumcount() > 0
-        same = (category == of_cart.transform("first"))[is_further]
-        assert same.mean() == pytest.approx(expected, abs=0.05)
-
-
-def test_a_product_is_wanted_from_its_launch_to_its_last_day(demand, customers, shape):
-    tenth = int(np.datetime64("2025-11-10").astype(int))
-    table = make_table(
-        launch_day=np.where(np.arange(PRODUCTS) % 2, tenth, 0),
-        last_day=np.where(np.arange(PRODUCTS) % 2, 10**6, tenth),
-    )
-    lines = generate(demand, customers, shape, units=200.0, table=table)
-    is_new = (lines["product_key"] - 1) % 2 == 1
-    assert lines.loc[is_new, "date_key"].min() == 20251110
-    assert lines.loc[~is_new, "date_key"].max() == 20251110
-
-
-def test_carts_follow_traffic_and_start_at_quarter_hours(demand, customers, shape):
+def test_carts_follow_traffic_and_start_at_quarter_hours(demand, shoppers, shape):
     group = make_group(demand, True)
     group.traffic[MONTH * 100 + 5] = 3.0
     group.traffic[MONTH * 100 + 6] = 0.0
-    lines = generate(demand, customers, shape, units=500.0, group=group)
+    lines = generate(demand, shoppers, shape, units=500.0, group=group)
     per_day = lines.groupby("date_key").size()
     assert per_day[20251105] > 2 * per_day[20251104]
     assert 20251106 not in per_day
@@ -537,8 +965,8 @@ def test_carts_follow_traffic_and_start_at_quarter_hours(demand, customers, shap
     assert set(lines["time_key"] // 100) == set(range(24))
 
 
-def test_promotion_moves_demand_to_its_products(demand, customers, shape):
-    lines = generate(demand, customers, shape, units=1000.0)
+def test_promotion_moves_demand_to_its_products(demand, shoppers, shape):
+    lines = generate(demand, shoppers, shape, units=1000.0)
     per_day = lines.groupby("date_key").size()
     assert per_day[20251128] > 1.5 * per_day.drop(20251128).mean()
 
@@ -602,64 +1030,12 @@ def test_uniforms_are_those_of_a_generator_for_each_block(demand):
     assert got.tolist() == np.concatenate(parts).tolist()
 
 
-def test_demand_follows_its_level_and_the_shocks_of_product_and_location(demand, shape):
-    """Level 3 in the second week, and 2 on average: a half more than planned, then less."""
-    table = make_table(
-        month_level=np.full(PRODUCTS, 2.0),
-        monday_levels=pa.array([[1, 3, 1, 1, 1, 1.0]] * PRODUCTS),
-    )
-    other = table.set_column(0, "location_key", pa.array(np.full(PRODUCTS, 12)))
-    order = np.arange(PRODUCTS)[::-1]
-    place = [table, other], order, order, PRODUCTS
-    calm = demand.demand_factors(*place, without_shocks(demand, shape))
-    assert calm[1, :, 7].tolist() == [0.5, 1.5, 0.5, 0.5, 0.5, 0.5]
-    factors = demand.demand_factors(*place, shape)
-    shocks = factors / calm
-    assert (shocks[0] != shocks[1]).all()
-    # What happens to a product happens in both places, what happens in one does not.
-    none = demand.Component(0.0, 0.0)
-    everywhere = demand.demand_factors(*place, replace(shape, store_shock=none))
-    assert everywhere[0].tolist() == everywhere[1].tolist()
-    here = demand.demand_factors(*place, replace(shape, product_shock=none))
-    assert shocks == pytest.approx((everywhere / calm) * (here / calm))
-
-
 def test_days_between_two_mondays_are_on_the_way(demand):
     levels = np.array([[1.0], [8.0], [1.0]])
     monday = int(np.datetime64("2025-11-03").astype(int))
     days = monday + np.arange(14)
     found = demand.on_days(levels, int(demand.week_of(monday)), days)
     assert found[:, 0] == pytest.approx([1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2])
-
-
-def test_weeks_of_abandonment_start_on_monday(demand, customers, shape):
-    days = np.arange("2025-11-03", "2025-11-17", dtype="datetime64[D]").astype(np.int64)
-    # Everybody goes from segment 0 to segment 1 on Monday the 10th.
-    _, changed = with_change(customers, "2025-11-10", np.ones(30, int))
-    month = SimpleNamespace(days=days, first_day=int(days[0]))
-    rates = demand.base_rates_by_day(
-        *(make_group(demand, True), changed, all_alike(), month, np.ones(2) / 2, shape)
-    )
-    assert (rates[:7] == rates[0]).all()
-    assert (rates[7:] == rates[7]).all()
-    assert (rates[0] != rates[7]).all()
-
-
-def test_a_week_has_the_rates_of_its_first_simulated_day_in_the_month(demand, customers, shape):
-    """Everybody goes from segment 0 to segment 1 on Tuesday the 11th."""
-    _, changed = with_change(customers, "2025-11-11", np.ones(30, int))
-
-    def rates(first_day, days):
-        monday = int(np.datetime64("2025-11-10").astype(int))
-        month = SimpleNamespace(days=monday + np.array(days), first_day=monday + first_day)
-        group = make_group(demand, True)
-        found = demand.base_rates_by_day(group, changed, all_alike(), month, np.ones(2) / 2, shape)
-        return found[:, 0, 0].tolist()
-
-    before, after = rates(0, [0, 7])
-    assert before != after
-    assert rates(0, [4, 5, 6, 7]) == [before] * 3 + [after]
-    assert rates(2, [2, 4, 5, 6, 7]) == [after] * 5
 
 
 def test_some_buy_even_if_all_carts_are_abandoned(demand, shape):
@@ -677,145 +1053,6 @@ def test_first_of_equals(demand):
     assert demand.first_of_equals(np.array([1, 2, 1]), 2).tolist() == [0, 1, 2]
 
 
-def test_members_of_a_location_are_sorted_by_category(demand):
-    location, category = np.array([5, 3, 5, 5, 3]), np.array([1, 0, 0, 1, 0])
-    members = demand.members_by_location(location, category)
-    assert {key: found.tolist() for key, found in members.items()} == {3: [1, 4], 5: [2, 0, 3]}
-
-
-def test_no_customers_have_no_location(demand):
-    nobody = np.array([], np.int64)
-    assert demand.members_by_location(nobody, nobody) == {}
-
-
-def test_customers_and_their_versions_are_those_of_the_dimension(demand):
-    """Customer 0 has two versions, the customers 1 and 2 one; only the first tells about visits."""
-    names = list(demand.PREFERENCES)
-    versions = pa.table(
-        {
-            "version": [1, 2, 1, 1, 1],
-            "customer_key": [1, 5, 2, 3, 4],
-            "segment": ["loyal", "new", "new", "loyal", "new"],
-            "effective_date": pa.array([10, 20, 0, 1, 2], pa.date32()),
-            "visit_frequency_draw": [0.5, 0.9, 0.0, 0.75, 0.5],
-            "preferred_category": ["shoes", "bags", "bags", "tops", "hats"],
-            "preferred_channel": [names[0], names[1], names[1], names[0], names[0]],
-            "fulfillment_location_id": [11, 12, 12, 11, 11],
-            "nearest_store_id": [1, 2, 1, 2, 2],
-        }
-    )
-    segments = pd.DataFrame(
-        {
-            "segment": ["loyal", "new"],
-            "visit_frequency_index": [2.0, 1.0],
-            "base_abandonment_index": [0.9, 1.1],
-            "budget_index": [1.0, 1.5],
-            "luxury_index": [3.0, 0.5],
-        }
-    )
-    found = demand.customers_from(
-        versions, segments, demand.Assortment(np.arange(1), CATEGORIES, PRICE_TIERS)
-    )
-    assert found.frequency == pytest.approx([math.log(2), 0, math.log(4), math.log(2)])
-    # There are no hats: who prefers them takes the category that comes next.
-    assert found.preferred_category.tolist() == [2, 0, 3, 2]
-    assert found.preferred_channel.tolist() == [0, 1, 0, 0]
-    members = {
-        is_digital: {location: who.tolist() for location, who in of_location.items()}
-        for is_digital, of_location in found.members.items()
-    }
-    assert members == {True: {11: [0, 3, 2], 12: [1]}, False: {1: [1, 0], 2: [3, 2]}}
-    assert found.first_version.tolist() == [0, 2, 3, 4]
-    assert found.version_order.tolist() == [10, 20, 2**20, 2 * 2**20 + 1, 3 * 2**20 + 2]
-    assert found.version_key.tolist() == [1, 5, 2, 3, 4]
-    assert found.segment.tolist() == [0, 1, 1, 0, 1]
-    assert found.segment_frequency.tolist() == [2.0, 1.0]
-    assert found.segment_abandonment.tolist() == [0.9, 1.1]
-    assert found.tier_preference.tolist() == [[1.0, 3.0], [1.5, 0.5]]
-
-
-def test_version_in_force(demand, customers):
-    # Customer 0 changes on day 100, customer 1 never.
-    order = np.array([0, 100, 2**20])
-    two = replace(
-        customers, version_order=order, first_version=np.array([0, 2]), version_key=np.arange(3)
-    )
-    customer, day = np.array([0, 0, 0, 1, 1]), np.array([99, 100, 500, 500, -1])
-    assert demand.version_of(two, customer, day).tolist() == [0, 1, 1, 2, 2]
-
-
-def test_customers_weigh_as_often_as_they_visit(demand, customers):
-    """As they and their segments on the first day do; by category of what they prefer."""
-    changed = replace(customers, segment=np.where(np.arange(30) < 10, 0, 1))
-    members, weight, segment = demand.customers_at(changed, 12, True, 20_000)
-    assert sorted(members.tolist()) == list(range(1, 30, 2))
-    assert (np.diff(members % 4) >= 0).all()
-    assert segment.tolist() == (members >= 10).tolist()
-    assert weight.tolist() == ((1 + members % 3) * (1 + (members >= 10))).tolist()
-    everybody, _, _ = demand.customers_at(changed, 99, True, 20_000)
-    assert sorted(everybody.tolist()) == list(range(30))
-    assert (np.diff(everybody % 4) >= 0).all()
-
-
-def test_channel_shares_are_those_of_the_carts(demand, customers, shape):
-    """Half of the customers prefer the web, half the app, with weights 1 to 3."""
-    group = make_group(demand, True)
-    weight = customers.frequency
-    shares = demand.channel_shares(group, customers.preferred_channel, weight, 0.5)
-    web = weight[customers.preferred_channel == 0].sum() / weight.sum()
-    assert shares == pytest.approx([0.6 + 0.5 * (web - 0.6), 0.4 + 0.5 * (0.6 - web)])
-
-
-def test_customers_whose_channels_are_not_offered_take_any(demand, customers, shape):
-    """Some prefer the app, of which there is no channel."""
-    group = replace(
-        make_group(demand, True), preferred_channels={0: np.array([0]), 1: np.array([], int)}
-    )
-    preferred = customers.preferred_channel
-    shares = demand.channel_shares(group, preferred, np.where(preferred == 0, 3.0, 1.0), 0.5)
-    # Three in four prefer the web, and half of the time that decides.
-    assert shares == pytest.approx([0.6 + 0.75 * 0.5 * 0.4, 0.4 - 0.75 * 0.5 * 0.4])
-    draw = {"channel": np.array([0.5, 0.7] * 2), "channel_is_preferred": np.zeros(4)}
-    channel = demand.pick_channels(group, np.array([0, 0, 1, 1]), draw, shape)
-    assert channel.tolist() == [0, 0, 0, 1]
-
-
-def test_abandonment_rates_follow_their_indexes(demand, customers, shape):
-    """In proportion to the indexes of segment and device, with the variable as their mean."""
-    group = replace(
-        make_group(demand, True, device_abandonment=(0.5, 1.0, 1.2)),
-        device_cdf=np.array([[0.2, 0.5, 1.0], [0.0, 0.9, 1.0]]),
-    )
-    month = SimpleNamespace(days=np.array([20_000]), first_day=20_000)
-    rates = demand.base_rates_by_day(
-        *(group, customers, all_alike(), month),
-        *(np.ones(2) / 2, replace(shape, channel_loyalty=0.0)),
-    )
-    # 60% of the carts come through the first channel, half of them from the second segment.
-    mean_index = 0.6 * (0.2 * 0.5 + 0.3 + 0.5 * 1.2) + 0.4 * (0.9 + 0.1 * 1.2)
-    expected = 0.68 / mean_index * np.outer([1.1, 0.9], [0.5, 1.0, 1.2])
-    assert rates[0].tolist() == np.round(expected, 4).tolist()
-
-
-@pytest.fixture
-def days_of_carts(demand, shape):
-    """Returns a function: (50 locations, 30 days) carts relative to the plan of so many a day."""
-    calm = without_shocks(demand, shape)
-    group = make_group(demand, False)
-    group.traffic[MONTH * 100 + 6] = 3.0
-    promotion_days = pa.array([[]] * PRODUCTS, make_table()["promotion_days"].type)
-    tables = [make_table(key, promotion_days=promotion_days) for key in range(1, 51)]
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
-
-    def relative(carts, noise):
-        # 1.25 units a line, and 1.7 lines a cart.
-        month = demand.month_of(tables, [carts * 1.25 * 1.7] * 50, group, assortment, calm)
-        counts = demand.cart_counts(month, group, replace(shape, traffic_noise=noise))
-        return counts.reshape(50, 30) / (carts * np.where(np.arange(30) == 5, 3, 1))
-
-    return relative
-
-
 def test_traffic_noise_is_the_deviation_of_a_day_from_its_index(days_of_carts):
     """Of so many carts that their number by itself deviates by a hundredth; down to 30%."""
     counts = days_of_carts(10_000, noise=0.2)
@@ -830,21 +1067,22 @@ def test_number_of_carts_varies_on_its_own(days_of_carts):
     assert counts.var() == pytest.approx(0.1**2 + 0.1**2, rel=0.12)
 
 
-def test_a_month_without_simulated_days_has_no_lines(demand, customers, shape):
+def test_a_month_without_simulated_days_has_no_lines(demand, shoppers, shape):
     group = make_group(demand, True, days=())
     group.traffic[20251201] = 1.0
-    lines = generate(demand, customers, shape, group=group)
+    lines = generate(demand, shoppers, shape, group=group)
     assert list(lines) == demand.OUTPUT_SCHEMA.names
     assert len(lines) == 0
 
 
-def test_one_product_is_enough(demand, customers, shape):
-    """Of one category: every cart has a line of it."""
-    one = make_table().slice(3, 1)
-    lines = generate(demand, customers, shape, table=one)
-    assert set(lines["product_key"]) == {4}
-    assert lines["cart_number"].is_unique
-    assert len(lines) > 100
+def channel(key, code, category, weight):
+    """Columns of a row of the seed channels."""
+    return {
+        "channel_key": key,
+        "channel_code": code,
+        "channel_category": category,
+        "weight": weight,
+    }
 
 
 def seeds_of_groups(demand, store, digital):
@@ -857,6 +1095,7 @@ def seeds_of_groups(demand, store, digital):
             store | {"return_rate_index": 0.5},
             digital | {"return_rate_index": 2.0},
         ],
+        "known_shares": [digital | {"known_share": 0.4}, store | {"known_share": 0.3}],
         "web_funnel": [
             {"device_type": "tablet", "base_abandonment_index": 0.9},
             {"device_type": "desktop", "base_abandonment_index": 1.1},
@@ -864,9 +1103,9 @@ def seeds_of_groups(demand, store, digital):
         ],
         "units_per_line": [{"quantity": 2, "weight": 1}, {"quantity": 1, "weight": 3}],
         "channels": [
-            digital | {"channel_key": 3, "channel_category": "mobile_app", "weight": 1} | app,
-            store | {"channel_key": 2, "channel_category": "store", "weight": 5} | devices,
-            digital | {"channel_key": 1, "channel_category": "web", "weight": 3} | web,
+            digital | channel(3, "APP_IOS", "mobile_app", 1) | app,
+            store | channel(2, "STORE", "store", 5) | devices,
+            digital | channel(1, "WEB", "web", 3) | web,
         ],
         "demand_by_hour": [
             digital | {"hour": 1, "weight": 3},
@@ -960,6 +1199,8 @@ def test_groups_are_those_of_the_seeds(demand, shape):
         for group in (online, shop)
     ]
     assert places == [{0: [0], 1: [1], 2: [], 3: []}, {0: [], 1: [], 2: [], 3: [0]}]
+    assert (online.known_share, shop.known_share) == (0.4, 0.3)
+    assert (online.app_channels, shop.app_channels) == ((), ())  # one of two apps is none
     assert online.hour_cdf.tolist() == [[[0.25, 1]]]
     assert shop.hour_cdf.tolist() == [[[1, 1]] * 4, [[1, 1]] * 4, [[0.5, 1]] * 4]
     assert (online.location_format, shop.location_format) == ({}, {7: 1})
@@ -975,50 +1216,6 @@ def test_groups_are_those_of_the_seeds(demand, shape):
     rates = demand.return_rates_by_month(pd.DataFrame(seeds["return_rates"]), planned, shape)
     assert online.return_rate == {MONTH: rates["digital", MONTH]}
     assert shop.return_rate == {MONTH: rates["store", MONTH]}
-
-
-def test_tier_shares_are_those_of_the_plan(demand, customers, shape):
-    """Products of the first tier weigh 1 and 2, of the second 5 and, unplanned, 1."""
-    table = make_table(planned_weight=[1, 5, 2, 0] * 10)
-    assortment = demand.Assortment(np.arange(PRODUCTS) + 1, CATEGORIES, PRICE_TIERS)
-    month = demand.month_of([table], [1.0], make_group(demand, True), assortment, shape)
-    assert month.tier_shares(customers) == pytest.approx(np.array([[3 / 9, 6 / 9]]))
-
-
-def test_abandonment_differs_by_device_and_keeps_its_mean(demand, customers, shape):
-    lines = generate(demand, customers, shape, units=2000.0, device_abandonment=(0.9, 1.2, 1.0))
-    carts = lines.drop_duplicates("cart_number")
-    rates = carts.groupby("device_number")["base_abandonment_rate"].unique()
-    assert all(len(rate) == 1 for rate in rates)  # location 11 has one segment
-    assert rates[2][0] / rates[1][0] == pytest.approx(1.2 / 0.9, rel=1e-3)
-    assert rates[3][0] / rates[1][0] == pytest.approx(1.0 / 0.9, rel=1e-3)
-    assert carts["base_abandonment_rate"].mean() == pytest.approx(0.68, abs=0.01)
-
-
-def test_a_price_tier_is_bought_by_the_segments_that_like_it(demand, customers, shape):
-    """Everybody shops at one store; only the second segment buys the second tier."""
-    everybody = replace(
-        customers,
-        preferred_category=np.zeros(30, int),
-        members={True: {11: np.arange(30)}, False: {1: np.arange(30)}},
-        tier_preference=np.array([[1.0, 0.0], [1.0, 1.0]]),
-    )
-    lines = generate(demand, everybody, shape, units=400.0)
-    main = lines.drop_duplicates("cart_number")
-    is_second_tier = (main["product_key"] - 1) % 2 == 1
-    is_second_segment = (main["customer_key"] - 1) % 2 == 1
-    assert is_second_tier.sum() > 100
-    assert is_second_segment[is_second_tier].all()
-    assert 0.1 < is_second_segment[~is_second_tier].mean() < 0.9
-
-
-def test_segment_shares_follow_the_price_tiers(demand):
-    """Two segments with weights 3 and 1; the second is twice as fond of the second tier."""
-    preference = np.array([[1.0, 1.0], [1.0, 2.0]])
-    shares = demand.segment_shares(
-        np.array([0, 0, 1]), np.array([1.0, 2.0, 1.0]), preference, np.array([0.5, 0.5])
-    )
-    assert shares == pytest.approx([0.5 * 0.75 + 0.5 * 0.6, 0.5 * 0.25 + 0.5 * 0.4])
 
 
 def make_stream(batch_rows):
@@ -1085,13 +1282,14 @@ def test_a_row_out_of_order_within_a_batch_is_refused(demand):
 
 
 def test_locations_are_joined_by_month_price_zone_and_products(demand):
-    """Tables of 40 products and 310 units a month: two fit in 700, and a large one stays alone."""
-    others = make_table(6, product_key=pa.array(np.arange(PRODUCTS) + 2, pa.int32()))
-    december = make_table(5, month_key=np.full(PRODUCTS, 202512))
-    digital = make_table(4, price_zone=["digital"] * PRODUCTS)
+    """Tables of 80 products and 310 units a month: two fit in 800, and a large one stays alone."""
+    keys = pa.array(np.arange(PRODUCTS) + 2, pa.int32())
+    others = make_table(6, per_product={"product_key": keys})
+    december = make_table(5, month_key=np.full(COLORWAYS, 202512))
+    digital = make_table(4, price_zone=["digital"] * COLORWAYS)
     tables = [*map(make_table, (1, 2, 3)), others, digital, december, make_table(7), make_table(8)]
     daily_units = dict.fromkeys(range(1, 9), 10.0) | {7: 10_000.0}
-    batches = demand.joined(iter(tables), daily_units, most=700)
+    batches = demand.joined(iter(tables), daily_units, most=800)
     keys = [[table["location_key"][0].as_py() for table in batch] for batch in batches]
     assert keys == [[1, 2], [3], [6], [4], [5], [7], [8]]
     assert list(demand.joined(iter([]), {})) == []
