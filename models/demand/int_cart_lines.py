@@ -74,6 +74,7 @@ PREFERENCES = {"web": "web", "app": "mobile_app", "social": "social", "store": "
 BATCH_SIZE = 50_000
 DAYS_OF_MONTH = 31
 SMALLEST_WEIGHT = 0.01  # innovations that weigh less than the newest by this factor are left out
+GOLDEN_RATIO = 0.6180339887498949  # its multiples fill [0, 1) evenly
 LINES_OF_A_DAY = 1_000_000  # ids have room for so many lines of a location and day
 
 # The rows of cumulative shares of the hours, in order: formats and kinds of days of opening_hours.
@@ -712,10 +713,13 @@ def visits_of(tables, month):
             field.name: np.asarray(entries.field(index))[asked]
             for index, field in enumerate(entries.type)
         }
-        parts.append({**columns, "block": (place * len(month.days) + day)[asked]})
+        # Who is first on a day and comes too late for a cart on another is a matter of chance.
+        turn = (columns["device_draw"] + GOLDEN_RATIO * month.days[day[asked]]) % 1
+        block = (place * len(month.days) + day)[asked]
+        parts.append({**columns, "block": block, "turn": turn})
     visits = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     # The engine lists them in any order.
-    order = np.lexsort((visits["customer_key"], visits["device_draw"], visits["block"]))
+    order = np.lexsort((visits["customer_key"], visits["turn"], visits["block"]))
     visits = {name: values[order] for name, values in visits.items()}
     body = np.stack([visits[f"build_{part}"] for part in BODY_PARTS], axis=1)
     names = set(Visits.__dataclass_fields__) - {"body"}

@@ -304,6 +304,23 @@ def test_of_more_visits_than_carts_some_fill_none(demand, shoppers, shape):
     assert (counts == carts.groupby("date_key").size().clip(upper=5)).all()
 
 
+def test_no_customer_always_comes_too_late_for_a_cart(demand, shoppers, shape):
+    """Of twenty who come on half of the days, each finds one of the few carts as often."""
+    every = make_visits(11, per_day=20)
+    chosen = np.random.default_rng(7).random(len(every)) < 0.5
+    visits = [visit for visit, comes in zip(every, chosen, strict=True) if comes]
+    rows = []
+    for location in range(11, 31):
+        table = make_table(location, visits)
+        lines = generate(demand, shoppers, shape, location=location, units=4.0, table=table)
+        rows.append(lines.drop_duplicates("cart_number"))
+    carts = pd.concat(rows)["customer_key"].value_counts()
+    came = pd.Series([visit["customer_key"] for visit in visits]).value_counts()
+    served = carts[came.index] / came
+    assert served.mean() < 0.8 * 20
+    assert served.to_numpy() == pytest.approx(np.full(20, served.mean()), rel=0.5)
+
+
 def naive_visits(block, draws, visit_blocks, blocks):
     """What visit_of_carts gives, cart by cart."""
     found = [-1] * len(block)
