@@ -125,19 +125,17 @@ def visits_of_month(month_key, customers, is_store, habits):
 
     cdf = np.cumsum(index)
     at = np.minimum(np.searchsorted(cdf, draws(DAY) * cdf[-1], side="right"), len(days) - 1)
-    place = customers["place"][who]
+    home = customers["place"][who]
+    place = home.copy()
     if is_store:
         elsewhere = np.flatnonzero(draws(OTHER_STORE) < habits.other_store_share)
         which_store = draws(WHICH_STORE)
-        for home in np.unique(place[elsewhere]).tolist():
-            stores, shares = habits.other_stores.get(home, ((), ()))
+        for store in np.unique(home[elsewhere]).tolist():
+            stores, shares = habits.other_stores.get(store, ((), ()))
             if len(stores):
-                moved = elsewhere[place[elsewhere] == home]
-                place[moved] = stores[
-                    np.minimum(
-                        np.searchsorted(shares, which_store[moved], "right"), len(stores) - 1
-                    )
-                ]
+                moved = elsewhere[home[elsewhere] == store]
+                chosen = np.searchsorted(shares, which_store[moved], "right")
+                place[moved] = stores[np.minimum(chosen, len(stores) - 1)]
     return who, place, days[at]
 
 
