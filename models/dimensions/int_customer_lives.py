@@ -156,13 +156,19 @@ def scores(ticket, rate, noise):
     return np.log(ticket * (rate + 0.2)) + noise
 
 
-def score_bounds(rates, tickets, weights, noise):
-    """Scores between segments whose shares are `weights`, from the lowest; rates: of the living."""
+def score_bounds(rates, tickets, weights, basket_spread, noise):
+    """Scores between segments whose shares are `weights`, from the lowest; rates: of the living.
+
+    tickets: (tastes,) that of an average customer of each.
+    """
     steps = np.arange(GRID)
     # Sequences that fill the square evenly (Roberts 2018: powers of the plastic number).
     first, second = (steps * 0.7548776662466927) % 1, (steps * 0.5698402909980532) % 1
     ticket = tickets[(first * len(tickets)).astype(int)]
-    ordered = np.sort(scores(ticket, rates, noise * normal_quantile(second)))
+    # A customer's own order value and chance are two normals: their sum is one.
+    deviation = math.sqrt(noise**2 + basket_spread**2)
+    chance = deviation * normal_quantile(second) - basket_spread**2 / 2
+    ordered = np.sort(scores(ticket, rates, chance))
     shares = np.cumsum(weights)[:-1] / np.sum(weights)
     return ordered[(shares * GRID).astype(int)]
 
@@ -313,6 +319,7 @@ def lives_from(parameters, read, customers, orders, digital_first_share, first_d
             living,
             taste_price,
             segments["weight"].to_numpy(float)[1:],
+            parameters["basket_spread"],
             parameters["segment_noise"],
         ),
         segment_noise=parameters["segment_noise"],
