@@ -110,6 +110,7 @@
         'return_reason': 4000,
         'abandonment_reason': 7000,
         'return_hour': 8000,
+        'fit_return_reason': 20000,
     } %}
     {%- if choice not in first_keys %}
         {{- exceptions.raise_compiler_error("choice_key: got '" ~ choice ~ "', which is no choice") }}

@@ -105,11 +105,11 @@ version_details as (
     inner join size_buckets as tops
         on
             tops.size_ladder = if(profiles.is_male, 'men_alpha', 'women_alpha')
-            and least(cast(floor(lives.build_tops * 1000) as int), 999) = tops.bucket
+            and {{ quantile_bucket('lives.build_tops') }} = tops.bucket
     inner join size_buckets as bottoms
         on
             bottoms.size_ladder = if(profiles.is_male, 'men_waist', 'women_numeric')
-            and least(cast(floor(lives.build_bottoms * 1000) as int), 999) = bottoms.bucket
+            and {{ quantile_bucket('lives.build_bottoms') }} = bottoms.bucket
 
 ),
 

@@ -52,6 +52,13 @@ later_versions as (
 
 ),
 
+line_fits as (
+
+    select * from {{ ref('int_line_fits') }}
+    where comes_back and {{ is_new('date_key', days_back=400) }}
+
+),
+
 choices as (
 
     select * from {{ ref('int_choice_buckets') }}
@@ -144,6 +151,7 @@ described as (
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
         channels.channel_code,
         promotions.promotion_type,
+        line_fits.size_difference,
         coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key,
         {{ opening_hours_number('locations.store_format', 'store_days.day_kind') }}
             as opening_hours_number
@@ -159,6 +167,7 @@ described as (
             {{ customer_number('dated.customer_key_of_cart') }} = later_versions.customer_number
             and dated.calendar_date
             between later_versions.effective_date and later_versions.expiration_date
+    left join line_fits on dated.is_return and dated.cart_line_id = line_fits.cart_line_id
 
 ),
 
@@ -188,8 +197,8 @@ chosen as (
     left join choices as return_reasons
         on
             described.is_return
-            and {{ drawn_choice(
-                'return_reason', ['described.cart_line_id'], 'described.fit_relevant'
+            and {{ drawn_return_reason(
+                'described.cart_line_id', 'described.fit_relevant', 'described.size_difference'
             ) }}
             = return_reasons.choice_key
     left join choices as return_hours

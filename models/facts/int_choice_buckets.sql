@@ -23,6 +23,43 @@ return_reasons as (
 
 ),
 
+size_fit as (
+
+    select * from {{ ref('size_fit') }}
+
+),
+
+-- Of what is too small for the customer more comes back for that.
+weighted_fit_reasons as (
+
+    select
+        differences.size_difference,
+        reasons.return_reason,
+        reasons.exchange_share,
+        reasons.weight * coalesce(size_fit.index_percent, 100) as weight
+    from {{ ref('return_reasons') }} as reasons
+    cross join (select distinct size_difference from size_fit) as differences
+    left join size_fit
+        on
+            reasons.return_reason = size_fit.fit_description
+            and differences.size_difference = size_fit.size_difference
+    where reasons.fit_relevant
+
+),
+
+fit_return_reasons as (
+
+    {{
+        share_buckets(
+            'weighted_fit_reasons',
+            ['return_reason', 'exchange_share'],
+            ['size_difference'],
+            buckets=1000
+        )
+    }}
+
+),
+
 -- Goods come back while the stores are open, whatever the channel of the sale.
 open_hours as (
 
@@ -111,6 +148,18 @@ final as (
         return_reason as chosen,
         exchange_share
     from return_reasons
+
+    union all
+
+    select
+        {{ choice_key('fit_return_reason', 'bucket') }} + 1000 * (2 + size_difference)
+            as choice_key,
+        'fit_return_reason' as choice,
+        concat('size ', cast(size_difference as string)) as choice_group,
+        bucket,
+        return_reason as chosen,
+        exchange_share
+    from fit_return_reasons
 
     union all
 
