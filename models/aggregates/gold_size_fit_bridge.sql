@@ -8,17 +8,17 @@ sales_fact as (
 
 ),
 
+line_fits as (
+
+    select * from {{ ref('int_line_fits') }}
+    where {{ is_new('date_key', days_back=365) }}
+
+),
+
 products as (
 
     select * from {{ ref('gold_product_dim') }}
     where category_level_1 in ('apparel', 'footwear')
-
-),
-
-taxonomy as (
-
-    select * from {{ ref('product_taxonomy') }}
-    where fit_relevant
 
 ),
 
@@ -30,15 +30,21 @@ fit_reasons as (
 
 ),
 
-customers as (
+customer_lives as (
 
-    select * from {{ ref('gold_customer_dim') }}
+    select * from {{ ref('int_customer_lives') }}
 
 ),
 
-sizes as (
+fit_answers as (
 
-    select * from {{ ref('sizes') }}
+    select * from {{ ref('fit_answers') }}
+
+),
+
+size_fit as (
+
+    select * from {{ ref('size_fit') }}
 
 ),
 
@@ -57,51 +63,34 @@ shares as (
 
 ),
 
+weighted_answers as (
+
+    select
+        fit_answers.return_reason,
+        size_fit.size_difference,
+        fit_answers.fit_description,
+        fit_answers.fit_score,
+        fit_answers.weight * size_fit.index_percent as weight
+    from fit_answers
+    inner join size_fit on fit_answers.fit_description = size_fit.fit_description
+
+),
+
 answer_buckets as (
 
-    {{ weighted_buckets(
-        ref('fit_answers'), ['fit_description', 'fit_score'], ['return_reason']
+    {{ share_buckets(
+        'weighted_answers',
+        ['fit_description', 'fit_score'],
+        group_by=['return_reason', 'size_difference'],
+        buckets=1000
     ) }}
 
 ),
 
-offset_buckets as (
-
-    {{ weighted_buckets(ref('size_choices'), ['size_offset']) }}
-
-),
-
-shoe_buckets as (
-
-    {{ weighted_buckets(ref('sizes'), ['size'], ['size_ladder'], where="size_ladder = 'shoe'") }}
-
-),
-
+-- From the slimmest build.
 body_type_buckets as (
 
-    {{ weighted_buckets(ref('body_types'), ['body_type', 'bmi_low', 'bmi_high']) }}
-
-),
-
-ladders as (
-
-    select
-        size_ladder,
-        max(sort_order) as longest
-    from sizes
-    group by size_ladder
-
-),
-
-fit_products as (
-
-    select
-        products.product_key,
-        taxonomy.size_ladder,
-        shares.feedback_share
-    from products
-    cross join shares
-    inner join taxonomy on products.category_level_3 = taxonomy.category_level_3
+    {{ weighted_buckets(ref('body_types'), ['bmi_low', 'bmi_high', 'body_type']) }}
 
 ),
 
@@ -122,13 +111,13 @@ sales as (
     select
         sales_fact.line_item_id,
         xxhash64(sales_fact.line_item_id) as line_number,
+        cast(replace(substring(sales_fact.line_item_id, 6), 'R', '') as bigint) as cart_line_id,
         sales_fact.customer_key,
         {{ customer_number('sales_fact.customer_key') }} as customer_number,
-        sales_fact.product_key,
-        fit_products.size_ladder,
-        fit_products.feedback_share
-    from fit_products
-    inner join sales_fact on fit_products.product_key = sales_fact.product_key
+        products.product_key,
+        products.size as ordered_size
+    from products
+    inner join sales_fact on products.product_key = sales_fact.product_key
     where
         not sales_fact.is_return
         and sales_fact.customer_key != 0
@@ -151,71 +140,65 @@ answered as (
             when returns.is_fit_related then returns.return_reason
             else 'other'
         end as answer_group
-    from sales
+    from shares
+    cross join sales
     left join returns on sales.line_item_id = returns.original_line_item_id
     where
         returns.is_fit_related
-        or {{ uniform('fit_feedback', ['sales.line_number']) }} < sales.feedback_share
+        or {{ uniform('fit_feedback', ['sales.line_number']) }} < shares.feedback_share
 
 ),
 
-numbered_customers as (
+-- Nobody tells how a thing fits that is made for the other gender.
+fitted as (
 
     select
-        customers.*,
-        {{ customer_number('customers.customer_key') }} as customer_number,
-        shares.body_data_share
-    from customers
-    cross join shares
+        answered.*,
+        line_fits.usual_size,
+        line_fits.size_difference,
+        {{ size_fit_step('line_fits.size_difference') }} as fit_step
+    from answered
+    inner join line_fits on answered.cart_line_id = line_fits.cart_line_id
 
 ),
 
--- Height, weight and build belong to the customer: the same on every line, mostly not told.
+-- Long feet are those of tall people, and a wide waist is that of a heavy build. Height, weight and
+-- build belong to the customer: the same on every line, mostly not told.
 bodies as (
 
     select
-        numbered_customers.customer_key,
-        numbered_customers.size_profile_tops,
-        numbered_customers.size_profile_bottoms,
-        shoe_buckets.size as shoe_size,
-        {{ uniform('body_data', ['customer_number']) }} < numbered_customers.body_data_share
+        customer_lives.customer_number,
+        {{ uniform('body_data', ['customer_lives.customer_number']) }} < shares.body_data_share
             as tells_body_data,
         body_type_buckets.body_type,
-        -- The mean of two draws: most people are near the middle.
+        -- The mean of two quantiles: most people are near the middle.
         cast(floor(
             body_heights.height_cm_low
             + (
-                {{ uniform('height_low', ['customer_number']) }}
-                + {{ uniform('height_high', ['customer_number']) }}
+                customer_lives.build_shoes
+                + {{ uniform('height_high', ['customer_lives.customer_number']) }}
             )
             / 2
             * (body_heights.height_cm_high - body_heights.height_cm_low + 1)
         ) as int) as height_cm,
         body_type_buckets.bmi_low
-        + {{ uniform('body_mass', ['customer_number']) }}
+        + {{ uniform('body_mass', ['customer_lives.customer_number']) }}
         * (body_type_buckets.bmi_high - body_type_buckets.bmi_low) as body_mass_index
-    from numbered_customers
-    inner join body_heights on numbered_customers.gender = body_heights.gender
-    inner join shoe_buckets
-        on {{ bucket('shoe_size', ['customer_number']) }} = shoe_buckets.bucket
+    from customer_lives
+    cross join shares
+    inner join body_heights
+        on if(customer_lives.shopper_class < 8, 'female', 'male') = body_heights.gender
     inner join body_type_buckets
-        on {{ bucket('body_type', ['customer_number']) }} = body_type_buckets.bucket
+        on {{ quantile_bucket('customer_lives.build_bottoms') }} = body_type_buckets.bucket
 
 ),
 
 described as (
 
     select
-        answered.*,
+        fitted.*,
         answer_buckets.fit_description,
         answer_buckets.fit_score,
-        ladders.longest,
-        offset_buckets.size_offset,
-        case answered.size_ladder
-            when 'alpha' then bodies.size_profile_tops
-            when 'waist' then bodies.size_profile_bottoms
-            else bodies.shoe_size
-        end as usual_size,
         bodies.tells_body_data,
         bodies.body_type,
         bodies.height_cm,
@@ -223,72 +206,34 @@ described as (
             bodies.body_mass_index * bodies.height_cm * bodies.height_cm / 10000
         ) as int) as weight_kg
     from bodies
-    inner join answered on bodies.customer_key = answered.customer_key
-    inner join ladders on answered.size_ladder = ladders.size_ladder
+    inner join fitted on bodies.customer_number = fitted.customer_number
     inner join answer_buckets
         on
-            answered.answer_group = answer_buckets.return_reason
-            and {{ bucket('fit_answer', ['answered.line_number']) }} = answer_buckets.bucket
-    inner join offset_buckets
-        on {{ bucket('size_choice', ['answered.line_number']) }} = offset_buckets.bucket
-
-),
-
--- A ladder has ends: nobody orders, and nobody is advised, a size beyond them.
-ordered as (
-
-    select
-        described.*,
-        least(
-            described.longest, greatest(1, usual_sizes.sort_order + described.size_offset)
-        ) as ordered_position
-    from described
-    inner join sizes as usual_sizes
-        on
-            described.size_ladder = usual_sizes.size_ladder
-            and described.usual_size = usual_sizes.size
-
-),
-
-advised as (
-
-    select
-        *,
-        case fit_description
-            when 'too_small' then least(longest, ordered_position + 1)
-            when 'too_large' then greatest(1, ordered_position - 1)
-            else ordered_position
-        end as advised_position
-    from ordered
+            fitted.answer_group = answer_buckets.return_reason
+            and fitted.fit_step = answer_buckets.size_difference
+            and {{ bucket('fit_answer', ['fitted.line_number']) }} = answer_buckets.bucket
 
 ),
 
 final as (
 
     select
-        advised.customer_key,
-        advised.product_key,
-        ordered_sizes.size as ordered_size,
-        if(advised.is_returned, null, ordered_sizes.size) as kept_size,
-        advised_sizes.size as recommended_size,
-        advised.fit_score,
-        advised.fit_description,
-        advised.is_returned,
-        advised.return_reason,
-        if(advised.tells_body_data, advised.height_cm, null) as customer_height_cm,
-        if(advised.tells_body_data, advised.weight_kg, null) as customer_weight_kg,
-        if(advised.tells_body_data, advised.body_type, null) as customer_body_type,
-        advised.line_item_id,
+        customer_key,
+        product_key,
+        ordered_size,
+        if(is_returned, null, ordered_size) as kept_size,
+        usual_size as recommended_size,
+        fit_score,
+        fit_description,
+        is_returned,
+        return_reason,
+        if(tells_body_data, height_cm, null) as customer_height_cm,
+        if(tells_body_data, weight_kg, null) as customer_weight_kg,
+        if(tells_body_data, body_type, null) as customer_body_type,
+        line_item_id,
+        size_difference,
         {{ audit_columns('fit_survey') }}
-    from advised
-    inner join sizes as ordered_sizes
-        on
-            advised.size_ladder = ordered_sizes.size_ladder
-            and advised.ordered_position = ordered_sizes.sort_order
-    inner join sizes as advised_sizes
-        on
-            advised.size_ladder = advised_sizes.size_ladder
-            and advised.advised_position = advised_sizes.sort_order
+    from described
 
 )
 

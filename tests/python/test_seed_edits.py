@@ -203,7 +203,7 @@ CASING = [
 ]
 UNREADABLE = [
     ("fulfillment_ranks", ",", ";", ["fulfillment_ranks.csv, line 1: no column 'distance_rank'"]),
-    ("size_choices", "0,840", '"0,840', ["size_choices.csv, line 3: unexpected end"]),
+    ("size_fit", "0,too_small", '"0,too_small', ["size_fit.csv, line 8: unexpected end"]),
     ("units_per_line", "2,140", "2", ["units_per_line.csv, line 3: 1 values for 2 columns"]),
     ("forecast_settings", "1.96", "wide", ["forecast_settings.csv, line 5: 'wide' in column"]),
 ]
