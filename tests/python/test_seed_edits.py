@@ -15,9 +15,9 @@ EDITS = [
         "unique",
         "sizes",
         "sort_order",
-        1,
+        2,
         "1",
-        "size_ladder, sort_order, rule = unique, value_found = alpha, 1",
+        "size_ladder, sort_order, rule = unique, value_found = women_alpha, 1",
     ),
     ("nullable", "customer_segments", "weight", 0, "", "weight, rule = not null"),
     (
@@ -112,16 +112,9 @@ ADDED = [
     (
         "product_taxonomy",
         "apparel,tops,t-shirts,T-Shirt,knit,56,",
-        "apparel,tops,crop_tops,Crop Top,knit,10,12,32,0.38,0.52,alpha,year_round,1.45,0.85,"
+        "apparel,tops,crop_tops,Crop Top,knit,10,12,32,0.38,0.52,year_round,1.45,0.85,"
         "true\napparel,tops,t-shirts,T-Shirt,knit,46,",
         ["product_taxonomy", "not_found_in = search_terms.category_level_3", "found = crop_tops"],
-    ),
-    (
-        "product_taxonomy",
-        "accessories,socks,socks,",
-        "apparel,tops,wraps,Wrap,knit,0,12,32,0.3,0.5,one_size,year_round,1,1,true\n"
-        "accessories,socks,socks,",
-        ["product_taxonomy_rules", "rule = a_fit_needs_sizes", "wraps"],
     ),
     (
         "web_session_scripts",
@@ -175,7 +168,7 @@ LOST = [
         "braces,",
         ["not_found_in = price_response.category_level_2, value_found = belts"],
     ),
-    ("sizes", "waist,26,2,65\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
+    ("sizes", "women_alpha,S,2,210\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
     (
         "location_pattern",
         "\n3,",

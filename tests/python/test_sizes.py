@@ -12,6 +12,8 @@ STYLE_COLUMNS = [
     *("price_tier", "sustainability_flag", "demand_index", "return_rate_index"),
 ]
 
+FITS = ["too_small", "perfect", "too_large"]
+
 
 def seed(name):
     """Return a seed."""
@@ -165,3 +167,65 @@ def test_sizes_of_a_colourway_are_liked_and_marked_down_alike(tables):
     sizes = products["style_id"].value_counts()
     days = marked.groupby(["style_id", "date_key", "promotion_key"])["product_key"].nunique()
     assert (days == sizes.reindex(days.index.get_level_values(0)).to_numpy()).all()
+
+
+@pytest.mark.tables
+def test_feedback_and_reasons_follow_from_the_size_bought(tables):
+    """The smaller what is bought against the customer's own size, the more often it is too small."""
+    fits = tables("gold_size_fit_bridge")
+    step = np.sign(fits["size_difference"])
+    share = {name: (fits["fit_description"] == name).groupby(step).mean() for name in FITS}
+    assert (np.diff(share["too_small"]) < 0).all()
+    assert (np.diff(share["too_large"]) > 0).all()
+    assert share["perfect"][0] > 0.6
+    assert share["too_small"][-1] > 0.3
+    for reason in ("too_small", "too_large"):
+        back = fits[fits["return_reason"] == reason]
+        assert (back["fit_description"] == reason).all()
+    distance = fits.groupby("return_reason")["size_difference"].mean()
+    assert distance["too_small"] < 0 < distance["too_large"]
+
+
+@pytest.mark.tables
+def test_feedback_is_of_who_wears_it(tables):
+    """Of known customers, on what is made for their gender, mostly in their own size."""
+    fits = tables("gold_size_fit_bridge").merge(tables("gold_product_dim"), on="product_key")
+    assert (fits["ordered_size"] == fits["size"]).all()
+    assert fits["size_difference"].median() == 0
+    assert (fits["size_difference"].abs() <= 1).mean() > 0.8
+    people = tables("gold_customer_dim")[["customer_key", "gender"]]
+    gender = fits.merge(people, on="customer_key", suffixes=("", "_of_customer"))
+    other = {"female": "men", "male": "women"}
+    assert (gender["gender_of_customer"].map(other) != gender["gender"]).all()
+
+
+@pytest.mark.tables
+def test_reasons_keep_their_shares_over_all_returns(tables):
+    """About as many returns are for the size as the seed says, though sizes differ."""
+    reasons = seed("return_reasons").query("fit_relevant").set_index("return_reason")["weight"]
+    indexes = seed("size_fit").pivot(
+        index="size_difference", columns="fit_description", values="index_percent"
+    )
+    weights = pd.DataFrame(
+        {name: reasons[name] * indexes.get(name, 100) / 100 for name in reasons.index},
+        index=indexes.index,
+    )
+    shares = weights.div(weights.sum(axis=1), axis=0)
+    steps = tables("int_line_fits")["size_difference"].clip(-2, 2)
+    expected = shares.loc[steps].mean() * 1000
+    assert expected["too_small"] == pytest.approx(reasons["too_small"], rel=0.15)
+    assert expected["too_large"] == pytest.approx(reasons["too_large"], rel=0.15)
+
+
+@pytest.mark.tables
+def test_a_customer_has_one_body(tables):
+    """Who wears large tops wears large bottoms: ranks in the ladder of the gender."""
+    people = tables("gold_customer_dim").query("version == 1 and customer_key != 0")
+    sizes = seed("sizes").set_index(["size_ladder", "size"])["sort_order"]
+    ladders = {"female": ("women_alpha", "women_numeric"), "male": ("men_alpha", "men_waist")}
+    for gender, (tops, bottoms) in ladders.items():
+        own = people[people["gender"] == gender]
+        ranks = own["size_profile_tops"].map(sizes[tops]), own["size_profile_bottoms"].map(
+            sizes[bottoms]
+        )
+        assert 0.5 < np.corrcoef(*ranks)[0, 1] < 0.8
