@@ -171,13 +171,13 @@ def test_sizes_of_a_colourway_are_liked_and_marked_down_alike(tables):
 
 @pytest.mark.tables
 def test_feedback_and_reasons_follow_from_the_size_bought(tables):
-    """The smaller what is bought against the customer's own size, the more often it is too small."""
+    """What is bought below the customer's own size is too small, what is above too large."""
     fits = tables("gold_size_fit_bridge")
     step = np.sign(fits["size_difference"])
     share = {name: (fits["fit_description"] == name).groupby(step).mean() for name in FITS}
     assert (np.diff(share["too_small"]) < 0).all()
     assert (np.diff(share["too_large"]) > 0).all()
-    assert share["perfect"][0] > 0.6
+    assert share["perfect"][0] > 0.5
     assert share["too_small"][-1] > 0.3
     for reason in ("too_small", "too_large"):
         back = fits[fits["return_reason"] == reason]
@@ -225,7 +225,8 @@ def test_a_customer_has_one_body(tables):
     ladders = {"female": ("women_alpha", "women_numeric"), "male": ("men_alpha", "men_waist")}
     for gender, (tops, bottoms) in ladders.items():
         own = people[people["gender"] == gender]
-        ranks = own["size_profile_tops"].map(sizes[tops]), own["size_profile_bottoms"].map(
-            sizes[bottoms]
+        ranks = (
+            own["size_profile_tops"].map(sizes[tops]),
+            own["size_profile_bottoms"].map(sizes[bottoms]),
         )
         assert 0.5 < np.corrcoef(*ranks)[0, 1] < 0.8
