@@ -44,6 +44,12 @@ choices as (
 
 ),
 
+age_choices as (
+
+    select * from {{ ref('int_age_choices') }}
+
+),
+
 gender_shares as (
 
     select
@@ -91,7 +97,6 @@ described as (
     select
         customers.*,
         genders.gender,
-        ages.age_band,
         domains.email_domain,
         emails.email_subscribe = 'yes' as email_subscribe_flag,
         texts.sms_subscribe = 'yes' as sms_subscribe_flag,
@@ -114,7 +119,6 @@ described as (
         end as is_male
     from choices as genders
     inner join customers on genders.bucket = customers.gender_bucket
-    inner join choices as ages on customers.age_band_bucket = ages.bucket
     inner join choices as domains on customers.email_domain_bucket = domains.bucket
     inner join choices as emails on customers.email_subscribe_bucket = emails.bucket
     inner join choices as texts on customers.sms_subscribe_bucket = texts.bucket
@@ -163,7 +167,7 @@ final as (
         named.sms_subscribe_flag,
         named.gender,
         named.is_male,
-        named.age_band,
+        age_choices.age_band,
         named.taste_number,
         {{ uniform_int(
             'customer_maturity', ['named.customer_number'], 'maturity.days_low', 'maturity.days_high'
@@ -175,6 +179,8 @@ final as (
             {{- "," if not loop.last }}
         {%- endfor %}
     from named
+    inner join age_choices
+        on named.taste_number * 1000 + named.age_band_bucket = age_choices.age_choice
     cross join maturity
 
 )

@@ -1,7 +1,6 @@
 -- A table of its own: docs/engine_notes.md#small-tables
 {%- set attributes = [
     'gender',
-    'age_band',
     'email_domain',
     'email_subscribe',
     'sms_subscribe',
