@@ -96,7 +96,9 @@ ranged as (
             least(
                 -- No store is closed for more than a day.
                 if(
-                    array_contains(closed_dates, receipt_date), date_add(receipt_date, 1), receipt_date
+                    array_contains(closed_dates, receipt_date),
+                    date_add(receipt_date, 1),
+                    receipt_date
                 ),
                 if(
                     array_contains(closed_dates, launch_date), date_sub(launch_date, 1), launch_date

@@ -377,13 +377,11 @@ def location_worlds(draw, location_key, start, days, most_carts):
     for row in plan:
         ranged_after, available, in_transit, liquidated_after = openings[row["product_key"]]
         if liquidated_after is not None:
-            last_order = start + timedelta(days=liquidated_after - 5)
-            row["last_order_date_key"] = to_key(last_order)
+            row["last_order_date_key"] = to_key(start + timedelta(days=liquidated_after - 5))
             row["liquidation_date_key"] = to_key(start + timedelta(days=liquidated_after))
         row["ranged_from_date_key"] = to_key(start + timedelta(days=ranged_after))
-        is_first_month = row["month_key"] == to_key(start) // 100
-        row["opening_available"] = available if is_first_month else None
-        row["opening_in_transit"] = in_transit if is_first_month else None
+        if row["month_key"] == to_key(start) // 100:
+            row["opening_available"], row["opening_in_transit"] = available, in_transit
         row["order_up_to_level"] = draw(st.integers(0, 12))
         row["pack_units"], minimum_packs = packs[row["product_key"]]
         row["minimum_order_units"] = row["pack_units"] * minimum_packs
@@ -398,7 +396,7 @@ def location_worlds(draw, location_key, start, days, most_carts):
         }
         for _ in range(draw(st.integers(0, 5)))
     ]
-    # The grain of int_stock_adjustments: one of a kind for a product and day, shrinkage first.
+    # One of a kind for a product and day, shrinkage first, as in int_stock_adjustments.
     unique = {(row["date_key"], row["product_key"], row["is_damage"]): row for row in adjustments}
     # What is damaged is written off by the day of the liquidation at the latest.
     liquidated = {row["product_key"]: row["liquidation_date_key"] for row in plan}
