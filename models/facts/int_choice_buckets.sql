@@ -29,20 +29,26 @@ size_fit as (
 
 ),
 
+size_differences as (
+
+    select distinct size_difference from size_fit
+
+),
+
 -- Of what is too small for the customer more comes back for that.
 weighted_fit_reasons as (
 
     select
-        differences.size_difference,
+        size_differences.size_difference,
         reasons.return_reason,
         reasons.exchange_share,
         reasons.weight * coalesce(size_fit.index_percent, 100) as weight
     from {{ ref('return_reasons') }} as reasons
-    cross join (select distinct size_difference from size_fit) as differences
+    cross join size_differences
     left join size_fit
         on
             reasons.return_reason = size_fit.fit_description
-            and differences.size_difference = size_fit.size_difference
+            and size_differences.size_difference = size_fit.size_difference
     where reasons.fit_relevant
 
 ),
