@@ -4,7 +4,8 @@ with
 carts as (
 
     select * from {{ ref('gold_cart_fact') }}
-    where is_digital and recovered_from_cart_id is null
+    -- Who is not known has no segment.
+    where is_digital and recovered_from_cart_id is null and customer_key != 0
 
 ),
 
