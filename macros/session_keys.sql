@@ -73,13 +73,88 @@
 
 {# Row of int_product_pages: a page about a certain product. #}
 {% macro product_page_key(product_key, page_number) -%}
-    cast(-{{ product_key }} as bigint) * 100 - {{ page_number }}
+    cast(-{{ product_key }} as bigint) * 1000 - ({{ page_number }})
+{%- endmacro %}
+
+
+{# A text as part of a web address. #}
+{% macro query_text(text) -%}
+    replace(replace(replace({{ text }}, '&', '%26'), chr(39), '%27'), ' ', '+')
 {%- endmacro %}
 
 
 {# Row of int_session_profiles. #}
-{% macro session_profile_key(channel_key, device_number, profile_number) -%}
-    ({{ channel_key }} * 10 + {{ device_number }}) * 1000 + {{ profile_number }}
+{% macro session_profile_key(channel_key, device_number, browser_number, profile_number) -%}
+    (({{ channel_key }} * 10 + {{ device_number }}) * 100 + {{ browser_number }}) * 1000
+    + {{ profile_number }}
+{%- endmacro %}
+
+
+{# The group of web_browsers that is used in a channel on a device. #}
+{% macro browser_group(channel_code, device_type) -%}
+    case {{ channel_code }}
+        when 'APP_IOS' then 'ios_app'
+        when 'APP_ANDROID' then 'android_app'
+        else {{ device_type }}
+    end
+{%- endmacro %}
+
+
+{# Row of int_visitor_browsers: system 0 for any, 1 for those with an iPhone, 2 for Android. #}
+{% macro visitor_browser_key(channel_key, device_number, system_number, bucket) -%}
+    (({{ channel_key }} * 10 + {{ device_number }}) * 10 + {{ system_number }}) * 1000
+    + {{ bucket }}
+{%- endmacro %}
+
+
+{# Row of int_visitors: month, location and number within. #}
+{% macro visitor_key(month_key, location_key, number) -%}
+    ((cast({{ month_key }} as bigint) * 10000 + {{ location_key }}) * 10000000 + {{ number }})
+{%- endmacro %}
+
+
+{# Number of a visitor who is a known customer: one for each of the customer's devices. #}
+{% macro known_visitor_number(customer_number, device_number) -%}
+    cast({{ customer_number }} as bigint) * 10 + {{ device_number }}
+{%- endmacro %}
+
+
+{#
+    Number of an anonymous visitor: week, location, channel, device, slot and one of a few.
+
+    What visits in the same slot on the days of a week is so divided among a few visitors, that
+    each comes about twice: no visitor depends on how many there are, or on days that follow.
+#}
+{% macro anonymous_visitor_number(
+    date, location_key, channel_key, device_number, slot, visitors_per_slot
+) -%}
+    (
+        (
+            (
+                (
+                    (10000 + (datediff({{ date }}, date '1970-01-01') + 3) div 7)
+                    * cast(10000 as bigint)
+                    + {{ location_key }}
+                )
+                * 100
+                + {{ channel_key }}
+            )
+            * 10
+            + {{ device_number }}
+        )
+        * 1000000
+        + {{ slot }}
+    )
+    * 10
+    + {{ uniform_int(
+        'visitor_of_slot',
+        [
+            'datediff(' ~ date ~ ", date '1970-01-01')",
+            location_key, channel_key, device_number, slot,
+        ],
+        0,
+        visitors_per_slot ~ ' - 1'
+    ) }}
 {%- endmacro %}
 
 

@@ -19,9 +19,9 @@ profiles as (
 
 ),
 
-customers as (
+cities as (
 
-    select * from {{ ref('gold_customer_dim') }}
+    select * from {{ ref('cities') }}
 
 ),
 
@@ -36,7 +36,9 @@ stepped as (
     select
         parts.session_key,
         parts.cart_number,
-        parts.customer_key,
+        if(parts.is_signed_in or steps.is_checkout, parts.customer_key, 0) as customer_key,
+        parts.visitor_number,
+        parts.city_key,
         parts.channel_key,
         parts.date_key,
         parts.day_number,
@@ -52,7 +54,10 @@ stepped as (
         case
             when steps.product_number = 0 then cast(steps.page_number as bigint)
             when parts.own_product_key is not null
-                then {{ product_page_key('parts.own_product_key', 'steps.page_number') }}
+                then {{ product_page_key(
+                    'parts.own_product_key',
+                    'steps.page_number + parts.script_bucket % steps.page_variants * 100'
+                ) }}
             else
                 {{ popular_page_key(
                     'parts.date_key div 100',
@@ -72,10 +77,10 @@ located as (
 
     select
         stepped.*,
-        customers.geo_city,
-        customers.geo_region
-    from customers
-    inner join stepped on customers.customer_key = stepped.customer_key
+        cities.city as geo_city,
+        cities.region as geo_region
+    from cities
+    inner join stepped on cities.city_key = stepped.city_key
 
 ),
 
@@ -157,6 +162,7 @@ final as (
         geo_city,
         geo_region,
         'US' as geo_country,
+        concat('VIS_', cast(visitor_number as string)) as visitor_id,
         {{ audit_columns('clickstream') }}
     from timed
 

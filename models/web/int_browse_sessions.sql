@@ -7,6 +7,12 @@ carts as (
 
 ),
 
+channels as (
+
+    select * from {{ ref('gold_channel_dim') }}
+
+),
+
 funnel as (
 
     select * from {{ ref('web_funnel') }}
@@ -26,14 +32,23 @@ hours as (
 
 ),
 
+habits as (
+
+    select
+        max(if(parameter = 'signed_in_share', parameter_value, null)) as signed_in_share,
+        max(if(parameter = 'visitors_per_slot', parameter_value, null)) as visitors_per_slot
+    from {{ ref('web_habits') }}
+
+),
+
 visitor_counts as (
 
     select
-        location_key,
-        min(visitor_number) as first_visitor_number,
-        max(visitor_count) as visitor_count
+        visitor_key div 10000000 as month_location,
+        count(*) as visitor_count,
+        count_if(ios) as ios_count
     from visitors
-    group by location_key
+    group by visitor_key div 10000000
 
 ),
 
@@ -60,8 +75,17 @@ browse_counts as (
         first_attempts.channel_key,
         hours.hour,
         funnel.device_number,
-        visitor_counts.first_visitor_number,
-        visitor_counts.visitor_count,
+        habits.visitors_per_slot,
+        habits.signed_in_share,
+        -- Whose phone the app runs on; nobody signs in where no such customer is served.
+        if(
+            channels.channel_code = 'APP_ANDROID', visitor_counts.ios_count, cast(0 as bigint)
+        ) as first_visitor,
+        case channels.channel_code
+            when 'APP_IOS' then visitor_counts.ios_count
+            when 'APP_ANDROID' then visitor_counts.visitor_count - visitor_counts.ios_count
+            else visitor_counts.visitor_count
+        end as visitor_count,
         cast(floor(
             first_attempts.cart_count
             * (1 - funnel.cart_share)
@@ -77,9 +101,15 @@ browse_counts as (
             ]) }}
         ) as int) as session_count
     from first_attempts
+    inner join channels on first_attempts.channel_key = channels.channel_key
     inner join funnel on first_attempts.device_number = funnel.device_number
-    inner join visitor_counts on first_attempts.location_key = visitor_counts.location_key
+    left join visitor_counts
+        on
+            {{ visitor_key('first_attempts.date_key div 100', 'first_attempts.location_key', 0) }}
+            div 10000000
+            = visitor_counts.month_location
     cross join hours
+    cross join habits
 
 ),
 
@@ -90,7 +120,14 @@ browse_ranges as (
         sum(session_count) over (
             partition by date_key, location_key order by channel_key, device_number, hour
             rows between unbounded preceding and current row
-        ) - session_count as sessions_before
+        ) - session_count as sessions_before,
+        sum(session_count) over (
+            partition by date_key, location_key, channel_key, device_number order by hour
+            rows between unbounded preceding and current row
+        ) - session_count as slots_before,
+        {{ uniform_int(
+            'slot_shift', ['date_key', 'location_key', 'channel_key', 'device_number'], 0, 255
+        ) }} as slot_shift
     from browse_counts
 
 ),
@@ -115,8 +152,12 @@ browse_numbers as (
         channel_key,
         device_number,
         hour,
-        first_visitor_number,
+        visitors_per_slot,
+        first_visitor,
         visitor_count,
+        signed_in_share,
+        slots_before,
+        slot_shift,
         session_key_before,
         explode(sequence(1, session_count)) as session_number
     from browse_keys
@@ -132,34 +173,63 @@ browse_draws as (
         channel_key,
         device_number,
         cast(hour * 100 + session_number % 4 * 15 as int) as time_key,
-        first_visitor_number,
+        visitors_per_slot,
+        first_visitor,
         visitor_count,
+        signed_in_share,
+        -- Numbers turn within blocks of 256: a slot has another hour on each day of the week.
+        (slots_before + session_number) div 256 * 256
+        + (slots_before + session_number + slot_shift) % 256 as slot,
         {{ uniform('visitor', ['session_key_before + session_number']) }} as visitor_draw
     from browse_numbers
+
+),
+
+-- The key of an anonymous visit has no match, and is spread as wide as the others.
+browse_visitors as (
+
+    select
+        *,
+        if(
+            visitor_draw < signed_in_share and visitor_count > 0,
+            {{ visitor_key(
+                'date_key div 100',
+                'location_key',
+                'first_visitor
+                + cast(floor(visitor_draw / signed_in_share * visitor_count) as bigint)'
+            ) }},
+            -session_key
+        ) as visitor_key
+    from browse_draws
 
 ),
 
 final as (
 
     select
-        browse_draws.session_key,
-        visitors.customer_number,
-        browse_draws.channel_key,
-        browse_draws.location_key,
-        browse_draws.date_key,
-        browse_draws.time_key,
-        browse_draws.device_number
+        browse_visitors.session_key,
+        coalesce(visitors.customer_number, 0) as customer_number,
+        browse_visitors.channel_key,
+        browse_visitors.location_key,
+        browse_visitors.date_key,
+        browse_visitors.time_key,
+        browse_visitors.device_number,
+        if(
+            visitors.customer_number is null,
+            {{ anonymous_visitor_number(
+                date_of_key('browse_visitors.date_key'),
+                'browse_visitors.location_key',
+                'browse_visitors.channel_key',
+                'browse_visitors.device_number',
+                'browse_visitors.slot',
+                'browse_visitors.visitors_per_slot'
+            ) }},
+            {{ known_visitor_number(
+                'visitors.customer_number', 'browse_visitors.device_number'
+            ) }}
+        ) as visitor_number
     from visitors
-    -- Visitors are sorted by how often they shop: the square makes the frequent ones likelier.
-    inner join browse_draws
-        on
-            visitors.visitor_number
-            = browse_draws.first_visitor_number
-            + cast(floor(
-                browse_draws.visitor_draw
-                * browse_draws.visitor_draw
-                * browse_draws.visitor_count
-            ) as int)
+    right join browse_visitors on visitors.visitor_key = browse_visitors.visitor_key
 
 )
 

@@ -30,9 +30,15 @@ location_demand as (
 
 ),
 
-search_term_buckets as (
+search_terms as (
 
-    {{ weighted_buckets(ref('search_terms'), ['search_term'], ['category_level_3']) }}
+    select * from {{ ref('int_search_terms') }}
+
+),
+
+miss_buckets as (
+
+    {{ weighted_buckets(ref('search_misses'), ['search_term']) }}
 
 ),
 
@@ -95,13 +101,12 @@ pages as (
 
     select
         buckets.product_key,
-        web_pages.page_number,
         web_pages.path,
         web_pages.completed_by,
         web_pages.shows_product,
+        buckets.bucket % 16 as variant,
         {{ popular_page_key('buckets.month_key', 'buckets.bucket', 'web_pages.page_number') }}
-            as page_key,
-        {{ bucket('search_term', ['buckets.month_key', 'buckets.bucket']) }} as term_bucket
+            as page_key
     from (
         select
             month_key,
@@ -115,18 +120,25 @@ pages as (
 
     union all
 
+    -- A product is looked for in several ways: int_session_steps.
     select
         products.product_key,
-        web_pages.page_number,
         web_pages.path,
         web_pages.completed_by,
         web_pages.shows_product,
-        {{ product_page_key('products.product_key', 'web_pages.page_number') }} as page_key,
-        {{ bucket('search_term', ['products.product_key']) }} as term_bucket
+        cast(variants.id as int) as variant,
+        {{ product_page_key(
+            'products.product_key', 'web_pages.page_number + cast(variants.id as int) * 100'
+        ) }} as page_key
     from products
     cross join web_pages
+    cross join range(0, 8) as variants
     where
-        (web_pages.shows_product or web_pages.completed_by != 'nothing')
+        (
+            variants.id = 0
+            and (web_pages.shows_product or web_pages.completed_by = 'category')
+            or web_pages.completed_by = 'search_term'
+        )
         and {{ is_first_build }}
 
 ),
@@ -137,11 +149,15 @@ final as (
         pages.page_key,
         if(pages.shows_product, pages.product_key, null) as product_key,
         if(pages.shows_product, products.category_level_2, null) as event_label,
-        if(pages.completed_by = 'search_term', terms.search_term, null) as search_term,
+        case pages.completed_by
+            when 'search_term' then search_terms.search_term
+            when 'missed_term' then miss_buckets.search_term
+        end as search_term,
         concat(
             pages.path,
             case pages.completed_by
-                when 'search_term' then replace(terms.search_term, ' ', '+')
+                when 'search_term' then {{ query_text('search_terms.search_term') }}
+                when 'missed_term' then {{ query_text('miss_buckets.search_term') }}
                 when 'category'
                     then replace(
                         concat(products.category_level_2, '/', products.category_level_3), ' ', '-'
@@ -152,10 +168,10 @@ final as (
         ) as page_url
     from pages
     inner join products on pages.product_key = products.product_key
-    inner join search_term_buckets as terms
-        on
-            products.category_level_3 = terms.category_level_3
-            and pages.term_bucket = terms.bucket
+    inner join search_terms
+        on pages.product_key * 16 + pages.variant = search_terms.search_term_key
+    inner join miss_buckets
+        on {{ bucket('missed_search', ['pages.page_key']) }} = miss_buckets.bucket
 
     union all
 

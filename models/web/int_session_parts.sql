@@ -12,6 +12,9 @@
     'profile_key',
     'session_second',
     'slot_count',
+    'visitor_number',
+    'city_key',
+    'is_signed_in',
 ] -%}
 
 {%- set session_column_list -%}
@@ -85,13 +88,19 @@ sessions as (
         is_converted,
         order_cents,
         {{ session_profile_key(
-            'channel_key', 'device_number', bucket('session_profile', ['session_key'])
+            'channel_key',
+            'device_number',
+            'browser_number',
+            bucket('session_profile', ['session_key'])
         ) }} as profile_key,
         time_key div 100 * 3600
         + time_key % 100 * 60
         + {{ uniform_int('session_start', ['session_key'], 0, 899) }} as session_second,
         if(items_count = 0, {{ browse_steps }}, (items_count + 3) * {{ steps_per_part }})
-            as slot_count
+            as slot_count,
+        visitor_number,
+        city_key,
+        is_signed_in
     from all_sessions
 
 ),

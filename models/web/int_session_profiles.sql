@@ -1,5 +1,5 @@
--- A session draws one of a thousand profiles of its channel and device, which are filled here by
--- draws. A table of its own: docs/engine_notes.md#small-tables
+-- A session draws one of a thousand profiles of its channel, device and browser, which are filled
+-- here by draws. A table of its own: docs/engine_notes.md#small-tables
 with
 
 channels as (
@@ -27,13 +27,16 @@ referrer_buckets as (
 
 ),
 
-browser_buckets as (
+browsers as (
 
-    {{
-        weighted_buckets(
-            ref('web_browsers'), ['operating_system', 'browser'], ['browser_group']
-        )
-    }}
+    select
+        browser_group,
+        operating_system,
+        browser,
+        cast(row_number() over (
+            partition by browser_group order by operating_system, browser
+        ) as int) as browser_number
+    from {{ ref('web_browsers') }}
 
 ),
 
@@ -42,11 +45,7 @@ profiles as (
     select
         channels.channel_key,
         channels.channel_category,
-        case channels.channel_code
-            when 'APP_IOS' then 'ios_app'
-            when 'APP_ANDROID' then 'android_app'
-            else funnel.device_type
-        end as browser_group,
+        {{ browser_group('channels.channel_code', 'funnel.device_type') }} as browser_group,
         funnel.device_type,
         funnel.device_number,
         funnel.pace_seconds_low,
@@ -62,7 +61,10 @@ final as (
 
     select
         {{ session_profile_key(
-            'profiles.channel_key', 'profiles.device_number', 'profiles.profile_number'
+            'profiles.channel_key',
+            'profiles.device_number',
+            'browsers.browser_number',
+            'profiles.profile_number'
         ) }} as profile_key,
         profiles.channel_key,
         profiles.device_type,
@@ -85,12 +87,7 @@ final as (
             and {{ bucket('referrer', [
                 'profiles.channel_key', 'profiles.device_number', 'profiles.profile_number'
             ]) }} = referrers.bucket
-    inner join browser_buckets as browsers
-        on
-            profiles.browser_group = browsers.browser_group
-            and {{ bucket('browser', [
-                'profiles.channel_key', 'profiles.device_number', 'profiles.profile_number'
-            ]) }} = browsers.bucket
+    inner join browsers on profiles.browser_group = browsers.browser_group
 
 )
 

@@ -50,6 +50,9 @@ final as (
         pages.page_number,
         -- Which product of the part the page is about, 0 for a general page.
         steps.product_number,
+        -- A product has several search terms, other pages but one: int_product_pages.
+        if(pages.completed_by = 'search_term', 8, 1) as page_variants,
+        steps.event_type in ('checkout_start', 'checkout_complete') as is_checkout,
         script_buckets.part = 'browse' and script_lengths.step_count = 1 as bounce_flag
     from script_buckets
     inner join script_lengths

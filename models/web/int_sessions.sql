@@ -16,6 +16,40 @@ customers as (
 
 ),
 
+lives as (
+
+    select * from {{ ref('int_customer_lives') }}
+
+),
+
+cities as (
+
+    select * from {{ ref('cities') }}
+
+),
+
+visitor_browsers as (
+
+    select * from {{ ref('int_visitor_browsers') }}
+
+),
+
+visitor_cities as (
+
+    select * from {{ ref('int_visitor_cities') }}
+
+),
+
+habits as (
+
+    select
+        max(if(parameter = 'checkout_sign_in_share', parameter_value, null))
+            as checkout_sign_in_share,
+        max(if(parameter = 'visitors_per_slot', parameter_value, null)) as visitors_per_slot
+    from {{ ref('web_habits') }}
+
+),
+
 browse_sessions as (
 
     select * from {{ ref('int_browse_sessions') }}
@@ -25,29 +59,46 @@ browse_sessions as (
 
 ),
 
+-- Who comes back to a cart is the same visitor: the day is that of the cart.
 sessions as (
 
     select
         {{ session_key(
-            date_of_key('cart_number div 10000000000'),
-            'location_key',
-            'attempt',
-            'cart_number % 1000000'
+            date_of_key('carts.cart_number div 10000000000'),
+            'carts.location_key',
+            'carts.attempt',
+            'carts.cart_number % 1000000'
         ) }} as session_key,
-        cart_number,
-        attempt,
-        first_cart_line_id,
-        items_count,
-        {{ customer_number('customer_key') }} as customer_number,
-        channel_key,
-        location_key,
-        date_key,
-        time_key,
-        device_number,
-        is_abandoned,
-        units_allocated > 0 as is_converted,
-        order_cents
+        carts.cart_number,
+        carts.attempt,
+        carts.first_cart_line_id,
+        carts.items_count,
+        {{ customer_number('carts.customer_key') }} as customer_number,
+        carts.channel_key,
+        carts.location_key,
+        carts.date_key,
+        carts.time_key,
+        carts.device_number,
+        carts.is_abandoned,
+        carts.units_allocated > 0 as is_converted,
+        carts.order_cents,
+        if(
+            carts.customer_key = 0,
+            {{ anonymous_visitor_number(
+                date_of_key('carts.cart_number div 10000000000'),
+                'carts.location_key',
+                'carts.channel_key',
+                'carts.device_number',
+                'carts.cart_number % 1000000',
+                'habits.visitors_per_slot'
+            ) }},
+            {{ known_visitor_number(
+                customer_number('carts.customer_key'), 'carts.device_number'
+            ) }}
+        ) as visitor_number,
+        habits.checkout_sign_in_share
     from carts
+    cross join habits
 
     union all
 
@@ -65,34 +116,103 @@ sessions as (
         device_number,
         false as is_abandoned,
         false as is_converted,
-        cast(0 as bigint) as order_cents
+        cast(0 as bigint) as order_cents,
+        visitor_number,
+        0.0D as checkout_sign_in_share
     from browse_sessions
+
+),
+
+visits as (
+
+    select
+        *,
+        -- That of an anonymous visit has no match, and is spread as wide as the others.
+        if(customer_number = 0, -session_key, cast(customer_number as bigint)) as person_number,
+        {{ bucket('visitor_browser', ['visitor_number']) }} as browser_bucket,
+        location_key * 1000 + {{ bucket('visitor_city', ['visitor_number']) }} as visitor_city_key
+    from sessions
+
+),
+
+city_keys as (
+
+    select
+        city,
+        region,
+        min(city_key) as city_key
+    from cities
+    group by city, region
+
+),
+
+known_customers as (
+
+    select
+        customers.customer_key,
+        cast({{ customer_number('customers.customer_key') }} as bigint) as person_number,
+        customers.effective_date,
+        customers.expiration_date,
+        if(lives.ios, 1, 2) as system_number,
+        city_keys.city_key
+    from customers
+    inner join lives on {{ customer_number('customers.customer_key') }} = lives.customer_number
+    inner join city_keys
+        on
+            customers.geo_city = city_keys.city
+            and customers.geo_region = city_keys.region
+
+),
+
+attributed as (
+
+    select
+        visits.*,
+        coalesce(known_customers.customer_key, 0) as customer_key,
+        known_customers.city_key as home_city_key,
+        {{ visitor_browser_key(
+            'visits.channel_key',
+            'visits.device_number',
+            'coalesce(known_customers.system_number, 0)',
+            'visits.browser_bucket'
+        ) }} as visitor_browser_key
+    from known_customers
+    right join visits
+        on
+            known_customers.person_number = visits.person_number
+            and {{ date_of_key('visits.date_key') }}
+            between known_customers.effective_date and known_customers.expiration_date
 
 ),
 
 final as (
 
     select
-        sessions.session_key,
-        sessions.cart_number,
-        sessions.attempt,
-        sessions.first_cart_line_id,
-        sessions.items_count,
-        customers.customer_key,
-        sessions.channel_key,
-        sessions.location_key,
-        sessions.date_key,
-        sessions.time_key,
-        sessions.device_number,
-        sessions.is_abandoned,
-        sessions.is_converted,
-        sessions.order_cents
-    from customers
-    inner join sessions
-        on
-            {{ customer_number('customers.customer_key') }} = sessions.customer_number
-            and {{ date_of_key('sessions.date_key') }}
-            between customers.effective_date and customers.expiration_date
+        attributed.session_key,
+        attributed.cart_number,
+        attributed.attempt,
+        attributed.first_cart_line_id,
+        attributed.items_count,
+        attributed.customer_key,
+        attributed.channel_key,
+        attributed.location_key,
+        attributed.date_key,
+        attributed.time_key,
+        attributed.device_number,
+        attributed.is_abandoned,
+        attributed.is_converted,
+        attributed.order_cents,
+        attributed.visitor_number,
+        -- A phone without a browser of its system in the seed has the first one.
+        coalesce(visitor_browsers.browser_number, 1) as browser_number,
+        coalesce(attributed.home_city_key, visitor_cities.city_key) as city_key,
+        attributed.customer_key != 0
+        and {{ uniform('checkout_sign_in', ['attributed.session_key']) }}
+        >= attributed.checkout_sign_in_share as is_signed_in
+    from visitor_browsers
+    right join attributed
+        on visitor_browsers.visitor_browser_key = attributed.visitor_browser_key
+    left join visitor_cities on attributed.visitor_city_key = visitor_cities.visitor_city_key
 
 )
 

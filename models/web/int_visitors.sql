@@ -1,69 +1,104 @@
--- Those who are known when the world begins: visits of a day must not depend on who joins later.
 -- A table of its own: docs/engine_notes.md#small-tables
 with
 
-locations as (
+dates as (
 
-    select * from {{ ref('gold_location_dim') }}
-    where channel = 'digital'
-
-),
-
-customers as (
-
-    select * from {{ ref('gold_customer_dim') }}
-    where version = 1 and customer_key between 1 and {{ var('num_customers') }}
+    select * from {{ ref('gold_date_dim') }}
+    where calendar_date between {{ first_simulated_day() }} and {{ last_simulated_day() }}
 
 ),
 
-served as (
+lives as (
+
+    select * from {{ ref('int_customer_lives') }}
+
+),
+
+places as (
+
+    select * from {{ ref('int_customer_places') }}
+
+),
+
+habits as (
+
+    select max(parameter_value) as browsers_per_order
+    from {{ ref('web_habits') }}
+    where parameter = 'browsers_per_order'
+
+),
+
+months as (
+
+    select distinct
+        date_key div 100 as month_key,
+        trunc(calendar_date, 'MONTH') as month_start
+    from dates
+    -- A month with the day it begins on.
+    where {{ is_new('date_key div 100 * 100 + 1') }}
+
+),
+
+-- Who has joined before the month and still buys when it begins, as often as the rate says.
+listed as (
 
     select
-        locations.location_key,
-        count(customers.customer_key) as customer_count
-    from locations
-    left join customers on locations.location_key = customers.fulfillment_location_id
-    group by locations.location_key
+        months.month_key,
+        places.fulfillment_location_id as location_key,
+        lives.customer_number,
+        lives.ios,
+        cast(floor(
+            lives.annual_orders
+            * (1 - lives.store_share)
+            * habits.browsers_per_order
+            + {{ uniform('month_visitor', ['months.month_key', 'lives.customer_number']) }}
+        ) as int) as times_listed
+    from lives
+    inner join places on lives.customer_number = places.customer_number
+    cross join months
+    cross join habits
+    where
+        lives.joined_date < months.month_start
+        and lives.leave_date >= months.month_start
 
 ),
 
--- A location without customers of its own serves passers-by, as in int_cart_lines.
-members as (
+repeated as (
 
     select
-        served.location_key,
-        customers.customer_key as customer_number,
-        customers.visit_frequency_draw
-    from served
-    inner join customers
-        on
-            served.location_key = customers.fulfillment_location_id
-            or served.customer_count = 0
-
-),
-
-positions as (
-
-    select
+        month_key,
         location_key,
         customer_number,
+        ios,
+        explode(sequence(1, times_listed)) as listing
+    from listed
+    where times_listed > 0
+
+),
+
+numbered as (
+
+    select
+        month_key,
+        location_key,
+        customer_number,
+        ios,
+        -- Who has an iPhone comes first: an app is visited on a phone of its system.
         row_number() over (
-            partition by location_key order by visit_frequency_draw desc, customer_number asc
-        ) as visitor_position,
-        count(*) over (partition by location_key) as visitor_count
-    from members
+            partition by month_key, location_key
+            order by if(ios, 0, 1), customer_number, listing
+        ) - 1 as number_in_location
+    from repeated
 
 ),
 
 final as (
 
     select
-        location_key,
-        -- Runs on from location to location: as an int it is half as large as both in one number.
-        cast(row_number() over (order by location_key, visitor_position) as int) as visitor_number,
-        cast(visitor_count as int) as visitor_count,
-        customer_number
-    from positions
+        {{ visitor_key('month_key', 'location_key', 'number_in_location') }} as visitor_key,
+        customer_number,
+        ios
+    from numbered
 
 )
 

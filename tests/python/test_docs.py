@@ -35,7 +35,6 @@ HOMONYMS = {
     ("int_session_parts", "value_cents"),
     ("int_stock_events", "event_type"),
     ("int_traffic_plan", "demand_index"),
-    ("int_visitors", "visitor_count"),
     ("life_cycle_demand", "demand_factor"),
     ("return_rates", "return_rate_index"),
 }

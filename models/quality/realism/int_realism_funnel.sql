@@ -25,6 +25,16 @@ devices as (
 
 ),
 
+searches as (
+
+    select
+        count(*) as search_count,
+        count_if(event_action = 'no_result') as missed_searches
+    from {{ ref('gold_customer_event_fact') }}
+    where event_type = 'search'
+
+),
+
 all_sessions as (
 
     select
@@ -53,10 +63,17 @@ final as (
             ] -%}
                 {{ measured_ratio(
                     metric_id, numerator, denominator, 'sessions on the days with web events'
-                ) }}{{ ',' if not loop.last }}
+                ) }},
             {%- endfor %}
+            {{ measured_ratio(
+                'searches_without_result',
+                'missed_searches',
+                'search_count',
+                'searches on the days with web events'
+            ) }}
         ))
     from all_sessions
+    cross join searches
 
 )
 
