@@ -701,7 +701,7 @@ def cart_counts(month, group, shape):
     return poisson_quantile(units / units_per_cart, head[:, -1])
 
 
-def visits_of(tables, month):
+def visits_of_tables(tables, month):
     """Visits from the first row of each location's table; those of other days are left out."""
     parts = []
     for place, table in enumerate(tables):
@@ -951,7 +951,7 @@ def generate(tables, average_daily_units, group, shoppers, assortment, shape, fr
         return OUTPUT_SCHEMA.empty_table()
     month = month_of(tables, average_daily_units, group, shoppers, assortment, shape, from_date_key)
     product_sums, class_sums = with_zero(month.wanted_weight), class_sums_of(month)
-    visits = visits_of(tables, month)
+    visits = visits_of_tables(tables, month)
     carts = draw_carts(month, class_sums, visits, group, shoppers, shape)
     lines = draw_lines(month, product_sums, class_sums, carts, group, shape)
     return output(month, carts, lines, group, shape)
@@ -1075,6 +1075,13 @@ def gifts_from(seasons, holidays):
     return gifts
 
 
+def cdf_of_days(days, weights):
+    """(most days,) cumulative shares from 1 day; days without a weight do not occur."""
+    by_day = np.zeros(int(days.max()))
+    by_day[days.to_numpy(int) - 1] = weights.to_numpy(float)
+    return cumulative(by_day)
+
+
 def app_channels(channels):
     """Indices of APP_IOS and APP_ANDROID among sorted channels, none unless both are offered."""
     codes = channels["channel_code"].tolist()
@@ -1095,8 +1102,6 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
     lags, gift_days = read("return_lags"), read("gift_return_days")
     holidays, seasons = read("int_holiday_calendar"), read("gift_seasons")
     known_shares = read("known_shares").set_index("channel_group")["known_share"].astype(float)
-    gift_weights = np.zeros(int(gift_days["days_after_holiday"].max()))
-    gift_weights[gift_days["days_after_holiday"].to_numpy(int) - 1] = gift_days["weight"]
     is_closed = (holidays["day_kind"] == CLOSED) & (holidays["precedence"] == 1)
     groups = {}
     for name in ("store", "digital"):
@@ -1106,8 +1111,6 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
             for frame in (channels, is_simulated_traffic, hours, baskets, lags)
         )
         own = own.sort_values("channel_key")
-        lag_weights = np.zeros(int(lag["lag_days"].max()))
-        lag_weights[lag["lag_days"].to_numpy(int) - 1] = lag["weight"].to_numpy(float)
         devices = own[[f"{device}_weight" for device in DEVICES]]
         category = own["channel_category"].to_numpy(str)
         index = traffic["demand_index"].astype(float).tolist()
@@ -1137,11 +1140,11 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
             location_format={} if is_digital else location_formats,
             day_kind={} if is_digital else dict(zip(date_keys, kinds, strict=True)),
             items_cdf=cumulative(basket.sort_values("items_count")["weight"]),
-            lag_cdf=cumulative(lag_weights),
+            lag_cdf=cdf_of_days(lag["lag_days"], lag["weight"]),
             quantity_cdf=cumulative(quantities["weight"]),
             return_rate={month: rate for (of, month), rate in return_rates.items() if of == name},
             gifts=gifts_from(seasons[seasons["channel_group"] == name], holidays),
-            gift_cdf=cumulative(gift_weights),
+            gift_cdf=cdf_of_days(gift_days["days_after_holiday"], gift_days["weight"]),
             closed_days=days_of_holidays(holidays[is_closed & (not is_digital)]),
         )
     return groups

@@ -173,6 +173,7 @@ def score_bounds(rates, tickets, weights, basket_spread, noise):
     return ordered[(shares * GRID).astype(int)]
 
 
+# Longer than a screen: one column after the other, most of which need those before.
 def lives_of(draws, lives):
     """Table of OUTPUT_SCHEMA from an Arrow table or batch of int_customer_profiles, (N,)."""
 
