@@ -168,7 +168,7 @@ LOST = [
         "braces,",
         ["not_found_in = price_response.category_level_2, value_found = belts"],
     ),
-    ("sizes", "women_alpha,S,2,210\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
+    ("sizes", "women_numeric,2,2,66\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
     (
         "location_pattern",
         "\n3,",
