@@ -55,7 +55,7 @@ rate_lists as (
 
 first_states as (
 
-    -- A new customer matures into the next segment and moves on from there.
+    -- A new customer matures into the segment that is earned, and moves on from there.
     select
         lives.customer_number,
         lives.acquisition_date,
@@ -67,7 +67,7 @@ first_states as (
             date_add(lives.acquisition_date, profiles.matures_after_days),
             null
         ) as maturity_date,
-        greatest(lives.first_rank, 1) as settled_rank
+        if(lives.first_rank = 0, lives.target_rank, lives.first_rank) as settled_rank
     from customer_lives as lives
     inner join customer_profiles as profiles
         on lives.customer_number = profiles.customer_number
