@@ -166,13 +166,10 @@ product_months as (
         least(91, greatest(0, datediff(months.month_start, products.launch_date))) as past_days,
         life_cycle.flagship_factor,
         life_cycle.outlet_factor,
-        1
-        + coalesce(promotion_months.extra_index_ten_billionths, 0)
-        / cast(10000 as double)
-        / months.index_millionths as uplift,
+        1 + coalesce(promotion_months.extra_index_ten_billionths, 0)
+        / cast(10000 as double) / months.index_millionths as uplift,
         -- A markdown moves demand to its products, a promotion adds to it.
-        10000
-        + coalesce(promotion_months.markdown_index_ten_billionths, 0)
+        10000 + coalesce(promotion_months.markdown_index_ten_billionths, 0)
         div months.index_millionths as markdown_ten_thousandths
     from products
     cross join shape
@@ -237,12 +234,8 @@ weighted as (
         *,
         cast(usual_popularity_here * planned_size_factor * 1000000 as bigint) as usual_weight,
         cast(
-            usual_popularity_here
-            * size_factor
-            * own_popularity
-            * taste
-            * month_level
-            * 1000000 as bigint
+            usual_popularity_here * size_factor * own_popularity * taste * month_level * 1000000
+            as bigint
         ) as demand_weight
     from placed
 
