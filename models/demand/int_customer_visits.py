@@ -9,6 +9,7 @@ number of customers in a batch and V of their visits.
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,7 @@ def keyed_uniforms(seed, stream, *keys):
     keys: whole numbers or arrays of them. SplitMix64 (Steele, Lea and Flood 2014), once a key: the
     same on every machine.
     """
-    state = np.uint64((seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) % 2**64)
+    state: Any = np.uint64((seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03) % 2**64)
     with np.errstate(over="ignore"):
         for key in keys:
             state = (state ^ np.asarray(key).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
@@ -262,7 +263,7 @@ def model(dbt, session):
         traffic=traffic_by_month(traffic.toPandas(), float(settings["season_response"])),
         other_stores=stores_of_regions(stores.toPandas()),
     )
-    first_day, last_day = (int((np.datetime64(d) - EPOCH).astype(int)) for d in (start, stop))
+    first_day, last_day = (int(np.datetime64(d, "D").astype(np.int64)) for d in (start, stop))
     months = sorted({month_key for _, month_key in habits.traffic})
     lives = dbt.ref("int_customer_lives").select(
         "customer_number",

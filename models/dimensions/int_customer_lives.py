@@ -381,7 +381,7 @@ def model(dbt, session):
         dbt.ref("units_per_line").toPandas(),
     )
     (world,) = dbt.ref("int_simulated_days").collect()
-    first_day = int((np.datetime64(world.first_date) - EPOCH).astype(int))
+    first_day = int(np.datetime64(world.first_date, "D").astype(np.int64))
     lives = lives_from(
         settings.astype(float).to_dict(),
         lambda name: seeds[name].toPandas(),

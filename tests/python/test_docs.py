@@ -201,7 +201,7 @@ def test_python_models_declare_the_origin_of_their_columns(manifest):
     python = [node for node in nodes.values() if node.get("language") == "python"]
     assert {node["name"] for node in python} == {
         *("int_customer_lives", "int_customer_visits", "int_demand_levels", "int_cart_lines"),
-    *("int_replenishment_plan", "int_allocation"),
+        *("int_replenishment_plan", "int_allocation"),
     }
     variables = yaml.safe_load((ROOT / "dbt_project.yml").read_text())["vars"]
     for node in python:

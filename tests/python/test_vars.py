@@ -288,7 +288,7 @@ def test_variables_that_parsing_fixes_are_configuration_under_their_names():
                     fixed.add(path.stem)
     assert fixed == {
         *("int_customer_lives", "int_customer_visits", "int_demand_levels", "int_cart_lines"),
-    *("int_replenishment_plan", "int_allocation"),
+        *("int_replenishment_plan", "int_allocation"),
     }
     for path in (ROOT / "models").rglob("*.sql"):
         for config in re.findall(r"\bconfig\((.*?)\)\s*\}\}", path.read_text(), re.DOTALL):
