@@ -85,8 +85,8 @@
 
 {# Row of int_session_profiles. #}
 {% macro session_profile_key(channel_key, device_number, browser_number, profile_number) -%}
-    (({{ channel_key }} * 10 + {{ device_number }}) * 100 + {{ browser_number }}) * 1000
-    + {{ profile_number }}
+    ((({{ channel_key }} * 10 + {{ device_number }}) * 100 + {{ browser_number }}) * 1000
+    + {{ profile_number }})
 {%- endmacro %}
 
 
@@ -102,8 +102,8 @@
 
 {# Row of int_visitor_browsers: system 0 for any, 1 for those with an iPhone, 2 for Android. #}
 {% macro visitor_browser_key(channel_key, device_number, system_number, bucket) -%}
-    (({{ channel_key }} * 10 + {{ device_number }}) * 10 + {{ system_number }}) * 1000
-    + {{ bucket }}
+    ((({{ channel_key }} * 10 + {{ device_number }}) * 10 + {{ system_number }}) * 1000
+    + {{ bucket }})
 {%- endmacro %}
 
 

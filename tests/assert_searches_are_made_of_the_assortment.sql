@@ -1,5 +1,5 @@
--- About every eighth search finds nothing, as what it asks for is not sold, and shows no product; the
--- others have hundreds of texts. A small world strays too far to be judged.
+-- About every eighth search finds nothing, as what it asks for is not sold; the others have
+-- hundreds of texts. A small world strays too far to be judged.
 with
 
 searches as (
@@ -29,7 +29,7 @@ measured as (
             (searches.event_action = 'no_result') != (misses.search_term is not null)
         ) as contradictions
     from misses
-    right join searches on misses.search_term = searches.search_term
+    right join searches on misses.search_term = searches.search_term -- noqa: CV08
 
 )
 

@@ -1,6 +1,6 @@
 -- A cookie lives on one device, and people own one or two: a visitor has one operating system and,
--- apart from the app, one browser; a customer seldom shows more systems in a week than one. The first
--- event of every tenth visitor's visits is enough, and takes little memory.
+-- apart from the app, one browser; a customer seldom shows more systems in a week than one. The
+-- first event of each visit of every tenth visitor is enough, and takes little memory.
 with
 
 events as (

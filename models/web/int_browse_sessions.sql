@@ -229,7 +229,7 @@ final as (
             ) }}
         ) as visitor_number
     from visitors
-    right join browse_visitors on visitors.visitor_key = browse_visitors.visitor_key
+    right join browse_visitors on visitors.visitor_key = browse_visitors.visitor_key -- noqa: CV08
 
 )
 

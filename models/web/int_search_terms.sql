@@ -40,7 +40,7 @@ nouns as (
                 partition by category_level_3 order by weight desc, search_term asc
             ) as term_rank
         from search_terms
-    )
+    ) as ranked
     where term_rank = 1
 
 ),

@@ -177,7 +177,7 @@ attributed as (
             'visits.browser_bucket'
         ) }} as visitor_browser_key
     from known_customers
-    right join visits
+    right join visits -- noqa: CV08
         on
             known_customers.person_number = visits.person_number
             and {{ date_of_key('visits.date_key') }}
@@ -210,7 +210,7 @@ final as (
         and {{ uniform('checkout_sign_in', ['attributed.session_key']) }}
         >= attributed.checkout_sign_in_share as is_signed_in
     from visitor_browsers
-    right join attributed
+    right join attributed -- noqa: CV08
         on visitor_browsers.visitor_browser_key = attributed.visitor_browser_key
     left join visitor_cities on attributed.visitor_city_key = visitor_cities.visitor_city_key
 
