@@ -21,7 +21,6 @@ HOMONYMS = {
     ("format_demand", "demand_factor"),
     ("gold_cart_fact", "units_requested"),
     ("gold_cart_fact", "units_sold"),
-    ("gold_channel_performance_agg", "visitor_count"),
     ("gold_location_dim", "is_active"),
     ("gold_product_dim", "is_active"),
     ("int_allocation", "event_type"),
