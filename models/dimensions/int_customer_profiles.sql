@@ -85,7 +85,8 @@ customers as (
         {{ bucket('customer_age_band', ['customer_number']) }} as age_band_bucket,
         {{ bucket('customer_email_domain', ['customer_number']) }} as email_domain_bucket,
         {{ bucket('customer_email_subscribe', ['customer_number']) }} as email_subscribe_bucket,
-        {{ bucket('customer_sms_subscribe', ['customer_number']) }} as sms_subscribe_bucket
+        {{ bucket('customer_sms_subscribe', ['customer_number']) }} as sms_subscribe_bucket,
+        {{ uniform('customer_true_gender', ['customer_number']) }} as true_gender_draw
     from customer_places
     left join location_demand
         on customer_places.first_location_key = location_demand.location_key
@@ -114,8 +115,7 @@ described as (
         case genders.gender
             when 'female' then false
             when 'male' then true
-            else {{ uniform('customer_true_gender', ['customers.customer_number']) }}
-                < gender_shares.male_share
+            else customers.true_gender_draw < gender_shares.male_share
         end as is_male
     from choices as genders
     inner join customers on genders.bucket = customers.gender_bucket
@@ -172,12 +172,12 @@ final as (
         {{ uniform_int(
             'customer_maturity', ['named.customer_number'], 'maturity.days_low', 'maturity.days_high'
         ) }} as matures_after_days,
-        {{ bucket('customer_loyalty_tier', ['named.customer_number']) }} as loyalty_bucket,
-        {{ uniform('customer_visit_frequency', ['named.customer_number']) }} as visit_frequency_draw,
+        {{ uniform('customer_visit_frequency', ['named.customer_number']) }}
+            as visit_frequency_draw,
         {%- for draw in draws %}
-            {{ uniform('customer_' ~ draw, ['named.customer_number']) }} as {{ draw }}_draw
-            {{- "," if not loop.last }}
+            {{ uniform('customer_' ~ draw, ['named.customer_number']) }} as {{ draw }}_draw,
         {%- endfor %}
+        {{ bucket('customer_loyalty_tier', ['named.customer_number']) }} as loyalty_bucket
     from named
     inner join age_choices
         on named.taste_number * 1000 + named.age_band_bucket = age_choices.age_choice

@@ -97,10 +97,16 @@ taste_buckets as (
 
 ),
 
+numbers as (
+
+    select cast(id as int) as bucket from range(0, 1000)
+
+),
+
 final as (
 
     select
-        cast(numbers.id as int) as bucket,
+        numbers.bucket,
         {%- for attribute in attributes %}
             {{ attribute }}.value as {{ attribute }},
         {%- endfor %}
@@ -111,26 +117,26 @@ final as (
         last_name_buckets.last_name,
         female_tastes.taste_number as female_taste_number,
         male_tastes.taste_number as male_taste_number
-    from range(0, 1000) as numbers
+    from numbers
+    inner join last_name_buckets on numbers.bucket = last_name_buckets.bucket
     {%- for attribute in attributes %}
         inner join attribute_buckets as {{ attribute }}
             on
                 {{ attribute }}.attribute = '{{ attribute }}'
-                and numbers.id = {{ attribute }}.bucket
+                and numbers.bucket = {{ attribute }}.bucket
     {%- endfor %}
     inner join acquisition_channel_buckets as any_channel
-        on numbers.id = any_channel.bucket and not any_channel.joined_online
+        on numbers.bucket = any_channel.bucket and not any_channel.joined_online
     inner join acquisition_channel_buckets as online_channel
-        on numbers.id = online_channel.bucket and online_channel.joined_online
+        on numbers.bucket = online_channel.bucket and online_channel.joined_online
     inner join first_name_buckets as female_names
-        on numbers.id = female_names.bucket and female_names.gender = 'female'
+        on numbers.bucket = female_names.bucket and female_names.gender = 'female'
     inner join first_name_buckets as male_names
-        on numbers.id = male_names.bucket and male_names.gender = 'male'
-    inner join last_name_buckets on numbers.id = last_name_buckets.bucket
+        on numbers.bucket = male_names.bucket and male_names.gender = 'male'
     inner join taste_buckets as female_tastes
-        on numbers.id = female_tastes.bucket and not female_tastes.is_male
+        on numbers.bucket = female_tastes.bucket and not female_tastes.is_male
     inner join taste_buckets as male_tastes
-        on numbers.id = male_tastes.bucket and male_tastes.is_male
+        on numbers.bucket = male_tastes.bucket and male_tastes.is_male
 
 )
 
