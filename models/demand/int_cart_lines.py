@@ -1296,7 +1296,7 @@ def visits_with_customers(visits, lives, versions):
         *[f"build_{part}" for part in BODY_PARTS],
     )
     version = versions.select(
-        F.expr("cast(substring(customer_id, 6) as int)").alias("customer_number"),
+        F.expr("cast(customer_key % 100000000 as int)").alias("customer_number"),
         "customer_key",
         "segment_rank",
         "effective_date",

@@ -29,12 +29,14 @@ HOMONYMS = {
     ("int_allocation", "value_cents"),
     ("int_cart_outcomes", "units_requested"),
     ("int_cart_outcomes", "value_cents"),
+    ("int_line_fits", "comes_back"),
     ("int_line_outcomes", "opening_available"),
     ("int_replenishment_plan", "opening_available"),
     ("int_session_parts", "value_cents"),
     ("int_stock_events", "event_type"),
     ("int_traffic_plan", "demand_index"),
     ("life_cycle_demand", "demand_factor"),
+    ("recovery_emails", "comes_back"),
     ("return_rates", "return_rate_index"),
 }
 SIGNATURE = re.compile(r"{%-?\s*(?:macro|test)\s+\w+\((.*?)\)\s*-?%}", re.DOTALL)

@@ -10,6 +10,7 @@ import pytest
 from support import build_tiny
 
 BUSY = {
+    "random_seed": 43,
     "start_date": "2025-09-15",
     "date_range_days": 110,
     "num_products": 2000,

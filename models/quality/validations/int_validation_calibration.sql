@@ -167,12 +167,12 @@ final as (
         validations.validation_name,
         by_validation.stockout_rate as measured_value,
         if(
-            promised.is_target_promised,
+            promised.is_target_promised and by_validation.margin is not null,
             greatest(promised.target_stockout_rate - by_validation.margin, 0.0D),
             null
         ) as expected_min,
         if(
-            promised.is_target_promised,
+            promised.is_target_promised and by_validation.margin is not null,
             promised.target_stockout_rate + by_validation.margin,
             null
         ) as expected_max,
