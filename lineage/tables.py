@@ -15,7 +15,7 @@ from lineage.columns import is_python
 SEEDS = "seeds"
 RANDOM_SEED = "random_seed"
 # More than so many boxes are not read at a glance.
-MOST_BOXES = 40
+MOST_BOXES = 42
 
 # Key of a box -> keys of those that it follows from.
 Parents = dict[str, set[str]]
