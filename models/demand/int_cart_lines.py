@@ -89,11 +89,7 @@ COLORWAY_COLUMNS = (
     "launch_day",
     "last_day",
 )
-GENDERS = (
-    "women",
-    "men",
-    "unisex",
-)  # whom a product is made for; shoppers are one of the first two
+GENDERS = ("women", "men", "unisex")  # of products; shoppers have one of the first two
 BODY_PARTS = ("tops", "bottoms", "shoes")  # ladders of sizes by the part of the body that counts
 TASTES = 8  # a shopper class is TASTES * gender + taste
 UNKNOWN = 0  # customer_key of who is not known

@@ -175,10 +175,8 @@ def visits_of(batch, months, first_day, last_day, habits):
     number, where, day, is_first = (np.concatenate(part) for part in zip(*parts, strict=True))
     # Who comes twice to a place on a day fills one cart.
     order = np.lexsort((where, day, number))
-    same = np.zeros(len(order), bool)
-    for values in (number, where, day):
-        same[1:] = (values[order][1:] == values[order][:-1]) & (same[1:] | (values is number))
-    kept = order[~same]
+    steps = np.diff(np.stack([number, where, day])[:, order], axis=1)
+    kept = order[np.append(True, steps.any(axis=0))[: len(order)]]
     dates = (EPOCH + day[kept]).astype("datetime64[D]")
     months_of = dates.astype("datetime64[M]").astype(np.int64)
     in_month = (dates - dates.astype("datetime64[M]")).astype(np.int64)

@@ -54,9 +54,9 @@ class Lives:
     joining_rates, living_rates: (GRID,) quantiles of repeat orders a year at `pace` 1, of who joins
     and of who is a customer at a time. dropout: chance to leave after an order; other_leave_rate: a
     year, for other reasons. pace: how many times as fast everything happens as the seed says, so
-    that orders meet the demand. store_share:
-    of those who prefer stores and of the others; store_weight: of those who prefer stores, among
-    all, who join in a store, and who join online. rank_bounds: scores between segments.
+    that orders meet the demand. store_share: of those who prefer stores and of the others;
+    store_weight: of those who prefer stores, among all, who join in a store, and who join online.
+    rank_bounds: scores between segments.
     """
 
     joining_rates: np.ndarray
