@@ -16,7 +16,7 @@ from replay_rules import LEFT_OUT, TABLES
 from support import ROOT, SCHEMA, World, content, read_delta
 from test_contracts import PUBLISHED
 
-FIRST, MIDDLE, LAST = date(2025, 12, 12), date(2025, 12, 13), date(2025, 12, 15)
+FIRST, MIDDLE, LAST = date(2025, 11, 28), date(2025, 11, 29), date(2025, 12, 1)
 END = date(2026, 1, 3)
 
 
@@ -151,7 +151,7 @@ def test_a_day_is_one_version_of_a_table(replayed):
     assert set(map(str, changes["_change_type"])) == {"insert"}
     carts = DeltaTable(replayed.folder("gold_cart_abandonment_fact"))
     kinds = Counter(map(str, pa.table(carts.load_cdf(2).read_all())["_change_type"]))
-    assert kinds["update_preimage"] == kinds["update_postimage"]
+    assert kinds["update_preimage"] == kinds["update_postimage"] > 0
     assert kinds["insert"] > 0
 
 
@@ -200,10 +200,10 @@ def test_pace_and_progress(tiny_world, tmp_path, capsys):
     assert all(0 <= seconds < 5 for seconds in waits)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [
-        "before 2025-12-13",
-        "2025-12-13",
-        "2025-12-14",
-        "2025-12-15",
+        "before 2025-11-29",
+        "2025-11-29",
+        "2025-11-30",
+        "2025-12-01",
     ]
 
 
