@@ -1249,10 +1249,11 @@ def assortment_from(products):
     )
 
 
-def shoppers_from(affinities, genders, tastes, segments, segment_orders, guest_index):
+def shoppers_from(affinities, genders, tastes, segments, segment_orders, habits):
     """Shoppers from int_taste_affinities, seeds and digital orders by rank of the segment.
 
-    affinities, genders, tastes, segments: pandas frames; segment_orders: dict of rank -> orders.
+    affinities, genders, tastes, segments: pandas frames; segment_orders: dict of rank -> orders,
+    first ones apart; habits: dict of customer_lives.
     """
     weight = genders.set_index("value")["weight"].astype(float)
     undisclosed = weight.get("undisclosed", 0.0) / 2
@@ -1263,6 +1264,8 @@ def shoppers_from(affinities, genders, tastes, segments, segment_orders, guest_i
     affinities = affinities.sort_values(["colorway_key", "shopper_class"])
     segments = segments.sort_values("segment_rank")
     orders = np.array([segment_orders.get(rank, 0) for rank in range(len(segments))], float)
+    first_share = habits["first_order_share"]
+    orders[0] += orders.sum() * first_share / (1 - first_share)
     index = segments["base_abandonment_index"].to_numpy(float)
     return Shoppers(
         class_share=share / share.sum(),
@@ -1270,7 +1273,7 @@ def shoppers_from(affinities, genders, tastes, segments, segment_orders, guest_i
         segment_share=orders / orders.sum()
         if orders.sum()
         else np.full(len(index), 1 / len(index)),
-        segment_abandonment=np.append(index, guest_index),
+        segment_abandonment=np.append(index, habits["guest_abandonment_index"]),
     )
 
 
@@ -1477,7 +1480,7 @@ def model(dbt, session):
         dbt.ref("taste_classes").toPandas(),
         segments.toPandas(),
         {row.first_rank: row.orders for row in segment_orders},
-        habits["guest_abandonment_index"],
+        habits,
     )
     customers = dbt.ref("gold_customer_dim").join(
         segments.select("segment", "segment_rank"), "segment"

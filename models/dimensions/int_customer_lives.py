@@ -8,7 +8,6 @@ millions need the memory of thousands. In shapes, N is the number of customers i
 
 import math
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ GRID = 20_000  # points at which a distribution is tabulated
 LONGEST_DAYS = 36_500
 DAYS_OF_YEAR = 365.0
 NEW_DAYS = 90  # as long a customer is new
+TARGET_CHANCE = 0.75  # how much of the chance in a first segment is in the one that is earned
 EPOCH = np.datetime64("1970-01-01")
 FAR_BACK = int((np.datetime64("1900-01-01") - EPOCH).astype(int))
 ONLINE = ("web", "app", "social")  # what is preferred by who does not prefer stores
@@ -135,20 +135,10 @@ def living_rates(rates, lives_rate):
     return np.interp((np.arange(GRID) + 0.5) / GRID, cdf, rates)
 
 
-def orders_per_customer(rates, dropout, other_leave_rate, first_share=1.0):
-    """Orders of a customer in a year at pace 1; of those who join so many order at once."""
+def orders_per_customer(rates, dropout, other_leave_rate):
+    """Orders of a customer in a year at pace 1, the first included."""
     leaving = dropout * rates + other_leave_rate
-    return (first_share + (rates / leaving).mean()) / (1 / leaving).mean()
-
-
-def share_not_abandoned(shape, increase=0.0):
-    """Share of digital carts that buy in the end, when abandonment is higher by `increase`.
-
-    At least 5%: no number of carts meets the plan when all are abandoned.
-    """
-    abandoned = min(shape.cart_abandonment_base_rate + increase, 1.0)
-    recovered = max(shape.cart_recovery_rate - increase, 0.0)
-    return max(0.05, 1 - abandoned * (1 - recovered))
+    return (1 + (rates / leaving).mean()) / (1 / leaving).mean()
 
 
 def scores(ticket, rate, noise):
@@ -210,7 +200,7 @@ def lives_of(draws, lives):
     chance = lives.segment_noise * normal_quantile(numbers("segment_draw"))
     first_rank, target_rank = (
         1 + np.searchsorted(lives.rank_bounds, scores(ticket, rate, noise))
-        for noise in (chance, chance / 2)
+        for noise in (chance, TARGET_CHANCE * chance)
     )
     is_new = ~is_base | (lives.first_day - acquired < NEW_DAYS)
     repeats = rate / (lives.dropout * rate + lives.other_leave_rate)
@@ -239,7 +229,8 @@ def lives_of(draws, lives):
         "build_shoes": np.round(parts[2], 9),
         "first_rank": np.where(is_new, 0, first_rank),
         "target_rank": target_rank,
-        "lifetime_value_cents": np.floor(cents * (1 + repeats)),
+        # The first order of who is a customer already is made.
+        "lifetime_value_cents": np.floor(cents * (repeats + ~is_base)),
         "spend_before_cents": np.where(
             is_base, np.floor(cents * (1 + lives.pace * rate * tenure)), 0
         ),
@@ -287,17 +278,16 @@ def taste_prices(tastes, brands):
     return prices / prices.mean()
 
 
-def lives_from(parameters, read, customers, orders, digital_first_share, first_day):
+def lives_from(parameters, read, customers, orders, first_day):
     """Lives from seeds: parameters, a dict of customer_lives; read(name) gives one as a frame.
 
     customers: known when the world begins; orders: of known customers in a year, in stores and
-    online; digital_first_share: of first carts online that are bought; first_day: since 1970-01-01.
+    online; first_day: since 1970-01-01.
     """
     rates = gamma_quantiles(parameters["rate_shape"]) * parameters["annual_rate_scale"]
     dropout = parameters["dropout"]
     other = leave_rate_for(rates, dropout, parameters["first_order_share"])
-    first_share = (orders[0] + orders[1] * digital_first_share) / sum(orders)
-    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other, first_share)
+    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other)
     attributes = read("customer_attributes")
     preferred = attributes[attributes["attribute"] == "preferred_channel"]
     online = preferred.set_index("value")["weight"].astype(float)[list(ONLINE)].to_numpy()
@@ -387,12 +377,6 @@ def model(dbt, session):
         lambda name: seeds[name].toPandas(),
         int(dbt.config.get("num_customers")),
         orders,
-        share_not_abandoned(
-            SimpleNamespace(
-                cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
-                cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
-            )
-        ),
         first_day,
     )
     profiles = dbt.ref("int_customer_profiles")

@@ -54,7 +54,7 @@ mean_items as (
 
 ),
 
--- First orders of known customers on an average day.
+-- First orders of known customers on an average day; online, the carts of which these are left.
 average_days as (
 
     select
@@ -63,7 +63,9 @@ average_days as (
         location_demand.average_daily_units
         / (mean_items.items * mean_quantity.quantity)
         * known_shares.known_share
-        * lives.first_order_share as first_orders
+        * lives.first_order_share
+        / if(location_demand.channel_group = 'digital', {{ share_not_abandoned() }}, 1)
+            as first_carts
     from location_demand
     inner join mean_items on location_demand.channel_group = mean_items.channel_group
     inner join known_shares on location_demand.channel_group = known_shares.channel_group
@@ -80,7 +82,7 @@ drawn as (
         average_days.location_key,
         cast(
             floor(
-                average_days.first_orders * traffic_plan.demand_index
+                average_days.first_carts * traffic_plan.demand_index
                 + {{ uniform(
                     'new_customers', ['traffic_plan.date_key', 'average_days.location_key']
                 ) }}

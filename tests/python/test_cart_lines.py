@@ -757,16 +757,18 @@ def test_shoppers_are_those_of_the_seeds(demand):
         columns=["colorway_key", "shopper_class", "affinity"],
     )
     segments = pd.DataFrame({"segment_rank": [2, 0, 1], "base_abandonment_index": [0.8, 1.2, 1.0]})
-    found = demand.shoppers_from(affinities, genders, tastes, segments, {1: 30, 2: 10}, 1.1)
+    habits = {"guest_abandonment_index": 1.1, "first_order_share": 0.2}
+    found = demand.shoppers_from(affinities, genders, tastes, segments, {1: 30, 2: 10}, habits)
     women, men = 700 / 1200, 500 / 1200
     assert found.class_share.tolist() == pytest.approx(
         [women * 0.7, women * 0.3, men * 0.1, men * 0.9]
     )
     assert found.affinity.tolist() == [[10, 11, 12, 13], [20, 21, 22, 23]]
-    assert found.segment_share.tolist() == [0, 0.75, 0.25]
+    # First orders are of new customers.
+    assert found.segment_share.tolist() == pytest.approx([0.2, 0.6, 0.2])
     assert found.segment_abandonment.tolist() == [1.2, 1.0, 0.8, 1.1]
     # Where nobody orders online all are as likely.
-    nobody = demand.shoppers_from(affinities, genders, tastes, segments, {}, 1.1)
+    nobody = demand.shoppers_from(affinities, genders, tastes, segments, {}, habits)
     assert nobody.segment_share.tolist() == [1 / 3] * 3
 
 

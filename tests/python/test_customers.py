@@ -79,15 +79,12 @@ PARAMETERS = {
 }
 ORDERS = 60_000.0, 40_000.0  # of known customers in a year, in stores and online
 CUSTOMERS = 20_000
-DIGITAL_FIRST_SHARE = 0.4
 
 
 @pytest.fixture(scope="module")
 def lives(lives_model):
     read = seeds().__getitem__
-    return lives_model.lives_from(
-        PARAMETERS, read, CUSTOMERS, ORDERS, DIGITAL_FIRST_SHARE, FIRST_DAY
-    )
+    return lives_model.lives_from(PARAMETERS, read, CUSTOMERS, ORDERS, FIRST_DAY)
 
 
 def make_profiles(count=CUSTOMERS, joined=None, seed=1):
@@ -215,8 +212,7 @@ def test_repeated_and_first_orders_meet_the_demand(lives_model, lives, base):
     rates = lives_model.gamma_quantiles(0.3) * 30 * lives.pace
     leaving = lives.dropout * rates + lives.pace * lives.other_leave_rate
     joins = CUSTOMERS / (1 / leaving).mean()
-    first = (ORDERS[0] + ORDERS[1] * DIGITAL_FIRST_SHARE) / sum(ORDERS)
-    assert base["annual_orders"].sum() + joins * first == pytest.approx(sum(ORDERS), rel=2e-3)
+    assert base["annual_orders"].sum() + joins == pytest.approx(sum(ORDERS), rel=2e-3)
 
 
 def test_those_known_from_the_start_came_before_and_are_still_there(lives_model, lives, base):
@@ -306,13 +302,15 @@ def test_prices_of_tastes_are_relative_to_the_average(lives_model):
     assert found.tolist() == pytest.approx(np.array([first, second]) / (first + second) * 2)
 
 
-def test_values_are_orders_times_ticket(lives, base):
-    """Of a customer's life, and of what came before the first day; the mean ticket is 97."""
+def test_values_are_orders_times_ticket(lives, base, joiners):
+    """Of the life that is left, and of what came before the first day; the mean ticket is 97."""
     assert base["order_value_index"].mean() == pytest.approx(1, abs=0.02)
-    rate = base["annual_orders"] / lives.pace
-    ticket = 9700 * base["order_value_index"]
-    life = ticket * (1 + rate / (lives.dropout * rate + lives.other_leave_rate))
-    assert (base["lifetime_value_cents"] - life).abs().max() < 2
+    for customers, first_orders in ((joiners, 1), (base, 0)):
+        rate = customers["annual_orders"] / lives.pace
+        ticket = 9700 * customers["order_value_index"]
+        repeats = rate / (lives.dropout * rate + lives.other_leave_rate)
+        life = ticket * (first_orders + repeats)
+        assert (customers["lifetime_value_cents"] - life).abs().max() < 2
     years = (FIRST_DAY - base["acquisition_date"]) / 365
     before = ticket * (1 + base["annual_orders"] * years)
     assert (base["spend_before_cents"] - before).abs().max() < 2
