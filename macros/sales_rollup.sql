@@ -55,7 +55,9 @@ by_customer as (
         sum(customer_days.margin_cents) as margin_cents,
         sum(customer_days.units_requested) as units_requested,
         sum(customer_days.units_lost) as units_lost,
-        sum(customer_days.lost_cents) as lost_cents
+        sum(customer_days.lost_cents) as lost_cents,
+        sum(customer_days.units_substituted) as units_substituted,
+        sum(customer_days.units_bought_later) as units_bought_later
     from periods
     inner join customer_days on periods.day_key = customer_days.date_key
     group by
@@ -83,7 +85,9 @@ totals as (
         sum(margin_cents) as margin_cents,
         sum(units_requested) as units_requested,
         sum(units_lost) as units_lost,
-        sum(lost_cents) as lost_cents
+        sum(lost_cents) as lost_cents,
+        sum(units_substituted) as units_substituted,
+        sum(units_bought_later) as units_bought_later
     from by_customer
     group by {{ period_key }}, category_level_1, location_key, channel_key
 
@@ -123,7 +127,9 @@ select
     totals.units_lost,
     totals.lost_cents / 100.0D as lost_revenue,
     stockouts.stockout_rate,
-    totals.gross_cents / 100.0D / nullif(totals.order_count, 0) as average_order_value
+    totals.gross_cents / 100.0D / nullif(totals.order_count, 0) as average_order_value,
+    coalesce(totals.units_substituted, 0) as units_substituted,
+    coalesce(totals.units_bought_later, 0) as units_bought_later
 from totals
 left join stockouts
     on

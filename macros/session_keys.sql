@@ -18,7 +18,7 @@
     concat(
         'SES_',
         cast(coalesce({{ cart_number }}, {{ session_key }}) as string),
-        if({{ attempt_of_session_key(session_key) }} = 2, 'R', '')
+        {{ cart_suffix(attempt_of_session_key(session_key)) }}
     )
 {%- endmacro %}
 

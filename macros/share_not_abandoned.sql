@@ -3,5 +3,7 @@
     int_cart_lines.
 #}
 {% macro share_not_abandoned() -%}
-    {{ [0.05, 1 - var("cart_abandonment_base_rate") * (1 - var("cart_recovery_rate"))] | max }}D
+    {%- set base = var("cart_abandonment_base_rate") | float -%}
+    {%- set recovery = var("cart_recovery_rate") | float -%}
+    {{ [0.05, 1 - base * (1 - recovery)] | max }}D
 {%- endmacro %}

@@ -236,6 +236,8 @@
     {% do return({
         "closed_date_key": key_of_date(days.closed),
         "week_before_date_key": key_of_date(days.closed - modules.datetime.timedelta(days=7)),
+        "wait_before_date_key":
+            key_of_date(days.closed - modules.datetime.timedelta(days=longest_wait())),
         "open_week_date_key": key_of_date(open_week),
         "open_month_date_key": key_of_date(first_open.replace(day=1)),
         "closed_month_key": key_of_date(days.closed) // 100,

@@ -31,6 +31,11 @@
             "meaning": "added to that share when stock is low or capacity exceeded"},
         {"name": "cart_recovery_rate", "kind": "number", "min": 0, "max": 1,
             "meaning": "share of abandoned carts that come back within a week"},
+        {"name": "substitution_rate", "kind": "number", "min": 0, "max": 1,
+            "meaning": "share of shoppers who take something else when what they want is not on the"
+                ~ " shelf"},
+        {"name": "waiting_rate", "kind": "number", "min": 0, "max": 1,
+            "meaning": "share of those shoppers who come back for it within two weeks"},
         {"name": "return_rate", "kind": "number", "min": 0, "max": 1,
             "meaning": "share of sold lines that come back"},
         {"name": "return_delay_days", "kind": "day range", "min": 1, "max": 30,
@@ -87,15 +92,18 @@
         ) %}
     {% endfor %}
     {% if not problems %}
-        {% set base = values["cart_abandonment_base_rate"] %}
-        {% set increase = values["cart_abandonment_increase"] %}
-        {# The margin lets 0.7 + 0.3 be 1 in floating point. #}
-        {% if base + increase > 1 + 1e-9 %}
-            {% do problems.append(
-                "cart_abandonment_increase: got " ~ increase ~ ", allowed: at most 1 together with"
-                ~ " cart_abandonment_base_rate (" ~ base ~ ")"
-            ) %}
-        {% endif %}
+        {% for name, other in [
+            ("cart_abandonment_increase", "cart_abandonment_base_rate"),
+            ("waiting_rate", "substitution_rate"),
+        ] %}
+            {# The margin lets 0.7 + 0.3 be 1 in floating point. #}
+            {% if values[name] + values[other] > 1 + 1e-9 %}
+                {% do problems.append(
+                    name ~ ": got " ~ values[name] ~ ", allowed: at most 1 together with " ~ other
+                    ~ " (" ~ values[other] ~ ")"
+                ) %}
+            {% endif %}
+        {% endfor %}
         {# forecast_id is an int that counts weeks, locations and products. #}
         {% set locations, days = values["num_locations"], values["date_range_days"] %}
         {% set most = 2147483647 // (locations * ((days + 33) // 7 + 1)) %}

@@ -9,7 +9,10 @@ from datetime import date, timedelta
 from typing import Any
 
 # Tables that describe the whole world as it was built, not a day of it.
-LEFT_OUT = ("build_variables", "gold_validation_results", "realism_metrics")
+LEFT_OUT = (
+    *("build_variables", "gold_validation_results", "realism_metrics"),
+    "gold_demand_truth",  # which nobody knows on any day
+)
 NEVER = "date '9999-12-31'"
 
 
@@ -74,11 +77,16 @@ FIT_LINES = """
     from gold_sales_fact) as s
 inner join gold_size_fit_bridge as t on t.line_item_id = s.line and t.is_returned = s.is_return
 """
-LOST_SO_FAR = """
+CAME_AGAIN = "coalesce(t.later_visit_date_key <= {day}, false)"
+# Who has not come again yet has bought nothing, and waits.
+BOUGHT_LATER = f"case when {CAME_AGAIN} then t.quantity_bought_later else 0 end"
+WAITS = f"t.later_visit_date_key is not null and not {CAME_AGAIN}"
+LOST_SO_FAR = f"""
 gold_stockout_events as t left join (
-    select stockout_id as id, count(*) as lines, sum(quantity_lost) as units,
-        sum(cast(round(lost_revenue * 100) as bigint)) as cents
-    from gold_lost_sales_fact where date_key <= {day} group by stockout_id
+    select t.stockout_id as id, count(*) as lines, sum(t.quantity_lost) as units,
+        sum(cast(round(t.lost_revenue * 100) as bigint)) as cents,
+        sum(t.quantity_substituted) as substituted, sum({BOUGHT_LATER}) as bought_later
+    from gold_lost_sales_fact as t where t.date_key <= {{day}} group by t.stockout_id
 ) as l on t.stockout_id = l.id
 """
 PEAK_SO_FAR = (
@@ -95,7 +103,9 @@ def while_it_goes_on(value: str, otherwise: str) -> str:
 
 STOCKOUTS = Rule(
     known="t.stockout_start_date_key <= {day}",
-    new="coalesce(t.stockout_end_date_key >= {b_day}, true)",
+    # Or somebody comes again who was there in vain.
+    new="coalesce(t.stockout_end_date_key >= {b_day}, true) or t.stockout_id in (select stockout_id"
+    " from gold_lost_sales_fact where later_visit_date_key = {day})",
     key="stockout_id",
     rows=LOST_SO_FAR,
     revised={
@@ -110,6 +120,10 @@ STOCKOUTS = Rule(
         "lost_sales_attempts": "cast(coalesce(l.lines, 0) as int)",
         "lost_sales_quantity": "cast(coalesce(l.units, 0) as int)",
         "lost_sales_revenue": "coalesce(l.cents, 0) / cast(100 as double)",
+        "substituted_quantity": "cast(coalesce(l.substituted, 0) as int)",
+        "bought_later_quantity": "cast(coalesce(l.bought_later, 0) as int)",
+        "finally_lost_quantity": "cast(coalesce(l.units - l.substituted - l.bought_later, 0)"
+        " as int)",
         "peak_season_flag": while_it_goes_on(PEAK_SO_FAR, "t.peak_season_flag"),
     },
 )
@@ -143,7 +157,18 @@ TABLES = {
     "gold_inventory_movement_fact": BY_DAY,
     "gold_sales_fact": BY_DAY,
     "gold_stockout_events": STOCKOUTS,
-    "gold_lost_sales_fact": BY_DAY,
+    "gold_lost_sales_fact": Rule(
+        known="t.date_key <= {day}",
+        new="t.date_key = {day} or t.later_visit_date_key = {day}",
+        key="lost_sale_id",
+        revised={
+            "outcome": f"case when {WAITS} then 'waiting' else t.outcome end",
+            "quantity_bought_later": f"cast({BOUGHT_LATER} as int)",
+            "quantity_finally_lost": "cast(t.quantity_lost - t.quantity_substituted"
+            f" - {BOUGHT_LATER} as int)",
+            "later_visit_date_key": f"case when {CAME_AGAIN} then t.later_visit_date_key end",
+        },
+    ),
     "gold_cart_fact": BY_DAY,
     "gold_cart_abandonment_fact": Rule(
         known="t.date_key <= {day}",

@@ -44,12 +44,23 @@ lines as (
         concat(
             'SES_',
             cast(cart_number as string),
-            if(attempt = 2, 'R', '')
+            {{ cart_suffix(cart_attempt('attempt', 'first_attempt')) }}
         ) as session_id,
         product_key,
-        is_abandoned,
-        1 as line_count
+        is_abandoned
     from outcomes
+
+),
+
+-- Two missing things may have the same substitute.
+lines_of_products as (
+
+    select
+        session_id,
+        product_key,
+        count(*) as line_count
+    from lines
+    group by session_id, product_key
 
 ),
 
@@ -70,15 +81,15 @@ wrong_lines as (
 
     select
         'add_to_cart' as problem,
-        coalesce(lines.session_id, kept_products.session_id) as session_id
-    from lines
+        coalesce(lines_of_products.session_id, kept_products.session_id) as session_id
+    from lines_of_products
     full outer join kept_products
         on
-            lines.session_id = kept_products.session_id
-            and lines.product_key = kept_products.product_key
+            lines_of_products.session_id = kept_products.session_id
+            and lines_of_products.product_key = kept_products.product_key
     where
-        coalesce(lines.line_count, 0) != coalesce(kept_products.kept_count, 0)
-        or (lines.line_count = 1 and kept_products.lowest = -1)
+        coalesce(lines_of_products.line_count, 0) != coalesce(kept_products.kept_count, 0)
+        or (lines_of_products.line_count >= 1 and kept_products.lowest = -1)
 
 ),
 

@@ -16,8 +16,12 @@ sales_fact as (
 cart_lines as (
 
     select count(*) as line_count
-    from {{ ref('int_cart_lines') }}
-    where {{ is_week_closed() }} and customer_key != 0 and date_key <= {{ last_sunday }}
+    from {{ ref('int_line_outcomes') }}
+    where
+        attempt != 2
+        and {{ is_week_closed() }}
+        and customer_key != 0
+        and date_key <= {{ last_sunday }}
 
 ),
 

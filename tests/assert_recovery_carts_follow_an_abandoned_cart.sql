@@ -1,5 +1,5 @@
--- A recovery cart is the same cart on a later day, and the abandonment is recovered exactly when it
--- got at least one unit.
+-- A recovery cart is the same cart on a later day, with substitutes where it was short, and the
+-- abandonment is recovered exactly when it got at least one unit.
 with
 
 carts as (
@@ -51,8 +51,12 @@ wrong_recovery_carts as (
             not between 1 and 7
             or recovery_carts.time_key != abandoned_carts.time_key
             or recovery_carts.location_key != abandoned_carts.location_key
-            or recovery_carts.items_count != abandoned_carts.items_count
-            or recovery_carts.cart_value != abandoned_carts.cart_value
+            or recovery_carts.items_count < abandoned_carts.items_count
+            or recovery_carts.cart_value < abandoned_carts.cart_value
+            or (
+                recovery_carts.units_lost = 0
+                and recovery_carts.cart_value != abandoned_carts.cart_value
+            )
         )
 
 ),

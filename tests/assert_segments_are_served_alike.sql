@@ -8,7 +8,8 @@ with
 outcomes as (
 
     select * from {{ ref('int_line_outcomes') }}
-    where not is_abandoned
+    -- Who makes do with something else, or comes again, takes what is there.
+    where not is_abandoned and attempt <= 2
 
 ),
 

@@ -54,9 +54,14 @@ outcomes as (
 sales as (
 
     select
-        -- LINE_ and the digits of the line, R behind them when a recovery cart bought it.
-        cast(translate(line_item_id, 'LINE_R', '') as bigint) as cart_line_id,
-        if(line_item_id like '%R', 2, 1) as attempt,
+        -- LINE_ and the digits of the line, and a letter but where it was the first attempt.
+        cast(translate(line_item_id, 'LINE_RSW', '') as bigint) as cart_line_id,
+        case right(line_item_id, 1)
+            when 'R' then 2
+            when 'S' then 3
+            when 'W' then 4
+            else 1
+        end as attempt,
         quantity_sold
     from {{ ref('gold_sales_fact') }}
     where not is_return and {{ is_new('date_key') }}
@@ -89,7 +94,7 @@ played as (
 
     select
         cart_line_id div 1000000 as day_and_location,
-        sum(line_weight) as weighted_lines,
+        sum(if(attempt <= 2, line_weight, 0)) as weighted_lines,
         sum(
             pmod(xxhash64(cart_line_id, cast(attempt as int)), 2147483647) * quantity_allocated
         ) as weighted_units,

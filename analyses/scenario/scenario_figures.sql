@@ -30,7 +30,11 @@ sales as (
 
 lost_sales as (
 
-    select coalesce(sum({{ cents('lost_revenue') }}), 0) as lost_cents
+    select
+        coalesce(sum({{ cents('lost_revenue') }}), 0) as lost_cents,
+        coalesce(sum(quantity_substituted), 0) as units_substituted,
+        coalesce(sum(quantity_bought_later), 0) as units_bought_later,
+        coalesce(sum(quantity_finally_lost), 0) as units_finally_lost
     from {{ ref('gold_lost_sales_fact') }}
 
 ),
@@ -93,6 +97,9 @@ select
     carts.units_requested,
     carts.units_sold,
     carts.units_lost,
+    lost_sales.units_substituted,
+    lost_sales.units_bought_later,
+    lost_sales.units_finally_lost,
     sales.net_cents,
     lost_sales.lost_cents,
     carts.digital_carts,

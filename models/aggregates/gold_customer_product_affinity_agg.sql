@@ -101,7 +101,7 @@ contacts as (
         product_key,
         date_key,
         0 as views,
-        if(attempt = 1, 1, 0) as cart_adds,
+        if(attempt = 2, 0, 1) as cart_adds,
         if(quantity_allocated > 0, 1, 0) as purchases,
         0 as returns,
         cast(quantity_allocated * (price_cents - discount_cents) as bigint) as spent_cents

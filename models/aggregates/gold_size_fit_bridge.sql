@@ -111,7 +111,6 @@ sales as (
     select
         sales_fact.line_item_id,
         xxhash64(sales_fact.line_item_id) as line_number,
-        cast(replace(substring(sales_fact.line_item_id, 6), 'R', '') as bigint) as cart_line_id,
         sales_fact.customer_key,
         {{ customer_number('sales_fact.customer_key') }} as customer_number,
         products.product_key,
@@ -158,7 +157,7 @@ fitted as (
         line_fits.size_difference,
         {{ size_fit_step('line_fits.size_difference') }} as fit_step
     from answered
-    inner join line_fits on answered.cart_line_id = line_fits.cart_line_id
+    inner join line_fits on answered.line_item_id = line_fits.line_item_id
 
 ),
 

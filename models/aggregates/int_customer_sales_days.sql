@@ -34,14 +34,20 @@ lines as (
         channel_key,
         customer_key,
         -- An attempt that gets nothing of the category is no purchase of it.
-        if(quantity_allocated > 0, cart_number * 2 + attempt, null) as purchase_number,
+        if(
+            quantity_allocated > 0,
+            cart_number * 4 + {{ cart_attempt('attempt', 'first_attempt') }},
+            null
+        ) as purchase_number,
         quantity_allocated as units_sold,
         0 as units_returned,
         quantity_allocated * (price_cents - discount_cents) as gross_cents,
         0 as returned_cents,
         quantity_requested as units_requested,
         quantity_requested - quantity_allocated as units_lost,
-        (quantity_requested - quantity_allocated) * (price_cents - discount_cents) as lost_cents
+        (quantity_requested - quantity_allocated) * (price_cents - discount_cents) as lost_cents,
+        if(attempt = 3, quantity_allocated, 0) as units_substituted,
+        if(attempt = 4, quantity_allocated, 0) as units_bought_later
     from outcomes
 
     union all
@@ -59,7 +65,9 @@ lines as (
         cast(-{{ cents('net_sales_amount') }} as int) as returned_cents,
         0 as units_requested,
         0 as units_lost,
-        0 as lost_cents
+        0 as lost_cents,
+        0 as units_substituted,
+        0 as units_bought_later
     from returns
 
 ),
@@ -93,7 +101,9 @@ totals as (
         ) as margin_cents,
         sum(lines.units_requested) as units_requested,
         sum(lines.units_lost) as units_lost,
-        sum(lines.lost_cents) as lost_cents
+        sum(lines.lost_cents) as lost_cents,
+        sum(lines.units_substituted) as units_substituted,
+        sum(lines.units_bought_later) as units_bought_later
     from products
     inner join lines on products.product_key = lines.product_key
     group by
@@ -120,7 +130,9 @@ final as (
         totals.margin_cents,
         totals.units_requested,
         totals.units_lost,
-        totals.lost_cents
+        totals.lost_cents,
+        totals.units_substituted,
+        totals.units_bought_later
     from categories
     inner join totals on categories.category_number = totals.group_number % 1000
 

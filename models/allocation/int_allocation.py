@@ -29,8 +29,13 @@ POSITIONS_IN_BATCH = 12_000
 FEW_DAYS, MORE_POSITIONS = 6, 5
 EPOCH = np.datetime64("1970-01-01", "D")
 
-# A cart that comes back does so within a week: a rule of int_cart_lines.
-LONGEST_RECOVERY_LAG = 7
+# A cart that comes back does so within a week, a shopper who waits within two: rules of
+# int_cart_lines.
+LONGEST_RECOVERY_LAG, LONGEST_WAIT = 7, 14
+
+# What a line is: of a cart, of one that was left and comes back, a substitute for what was missing,
+# or of a shopper who waited and comes again.
+FIRST, RECOVERY, SUBSTITUTE, LATER_VISIT = 1, 2, 3, 4  # attempts
 
 # Kinds of rows in the input stream of a batch, in the order in which they arrive: those of the
 # state, which only appended days have, then month by month the others. A column takes space in
@@ -101,14 +106,28 @@ LINE_FIELDS = {
     "price_cents": np.int32,
     "discount_cents": np.int32,
     "device_number": np.int32,
+    "substitute_product_key": np.int32,
+    "substitute_price_cents": np.int32,
+    "substitute_discount_cents": np.int32,
+    "substitute_promotion_key": np.int32,
+    "wait_lag_days": np.int32,
 }
-# What the rows of each kind but lines hold in one column, packed.
+# What a line asks for on a later day. first_attempt: that in which its shopper chose it.
+WAITING_FIELDS = {
+    "attempt": np.int32,
+    "first_attempt": np.int32,
+    "units": np.int32,
+    "due_day": np.int32,
+}
+ASKED_FIELDS = ("attempt", "first_attempt", "quantity_requested")
+# What the rows of each kind but lines of carts hold in one column, packed.
 PACKED_FIELDS = {
     STOCK: STOCK_FIELDS,
     OPENING_ORDER: OPENING_FIELDS,
     DUE_ORDER: DUE_FIELDS,
     DUE_RETURN: DUE_FIELDS,
     DUE_WRITE_OFF: DUE_FIELDS,
+    WAITING_LINE: WAITING_FIELDS,
     PLAN: PLAN_FIELDS,
     ADJUSTMENT: ADJUSTMENT_FIELDS,
 }
@@ -128,6 +147,8 @@ PLAYED_FIELDS = (
     "recovery_draw",
     "recovery_lag_days",
     "recovery_allocation_draw",
+    "substitute_product_key",
+    "wait_lag_days",
 )
 # Small numbers, which travel as two bytes.
 SMALL_FIELDS = (
@@ -138,7 +159,13 @@ SMALL_FIELDS = (
     "channel_key",
     "time_key",
     "device_number",
+    "wait_lag_days",
 )
+# What a line has of a substitute in place of its own, by name.
+OF_SUBSTITUTE = {
+    name: f"substitute_{name}"
+    for name in ("product_key", "price_cents", "discount_cents", "promotion_key")
+}
 # Of the plan, published with a day so that nobody has to join it again; so it is with lines.
 CARRIED_BY_DAY = ("planned_daily_demand", "reorder_point", "reorder_quantity")
 
@@ -180,6 +207,10 @@ RECORDS = {
         "is_abandoned": pa.bool_(),
         "inventory_at_purchase": pa.int32(),
         "quantity_allocated": pa.int32(),
+        "first_attempt": pa.int32(),
+        "substitute_product_key": pa.int32(),
+        "quantity_substituted": pa.int32(),
+        "wait_lag_days": pa.int32(),
     },
     CART_OUTCOME: {
         "cart_number": pa.int64(),
@@ -202,6 +233,7 @@ RECORDS = {
         "units_allocated": pa.int32(),
         "value_cents": pa.int64(),
         "order_cents": pa.int64(),
+        "first_attempt": pa.int32(),
     },
     STOCK_EVENT: {
         "event_type": pa.string(),
@@ -313,20 +345,23 @@ def month_days(month_key):
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def cart_triggers(position, requested, first, opening, threshold, is_peak):
-    """Per cart: lines below the threshold at opening, and whether peak demand exceeds stock.
+def line_triggers(position, requested, opening, threshold, is_peak):
+    """(L,) booleans: is the product below the threshold at opening, is more wanted than there is.
 
-    position, requested: (L,) of the day's lines, cart by cart. first: (C,) first line of a cart.
-    opening: (P,) units available this morning. is_peak: (C,) booleans. Returns (C,) counts and (C,)
-    booleans.
+    position, requested: (L,) of the day's lines. opening: (P,) units available this morning. The
+    second is asked in the peak season only.
     """
     at_opening = opening[position]
-    constrained_items = np.add.reduceat(at_opening < threshold, first, dtype=np.int32)
-    exceeded = np.zeros(len(first), dtype=bool)
-    if is_peak.any():
+    exceeded = np.zeros(len(position), dtype=bool)
+    if is_peak:
         demand = np.bincount(position, weights=requested, minlength=len(opening))
-        exceeded = np.logical_or.reduceat(demand[position] > at_opening, first) & is_peak
-    return constrained_items, exceeded
+        exceeded = demand[position] > at_opening
+    return at_opening < threshold, exceeded
+
+
+def of_carts(low, exceeded, first):
+    """(C,) low lines and whether some exceed; low, exceeded: (L,), first: (C,) first line."""
+    return np.add.reduceat(low, first, dtype=np.int32), np.logical_or.reduceat(exceeded, first)
 
 
 def allocate(position, requested, time_key, draw, opening):
@@ -394,8 +429,8 @@ class State:
     ranged on that day, in their order: location_key, product_key, quantity_available,
     stockout_duration_days, last_receipt_day (-1: none). orders, returns, write_offs: dicts of
     arrays of what is due later: location_key, product_key, day (of the order, sale or damage),
-    due_day, quantity. waiting_lines: Arrow table of lines of carts that come back later, as
-    Simulator.play_month has those of a month; None without any.
+    due_day, quantity. waiting_lines: Arrow table of lines that come later, as Simulator.play_month
+    has those of a month, with WAITING_FIELDS; None without any.
     """
 
     day: int
@@ -471,8 +506,9 @@ class Simulator:
         self.stockout_days: np.ndarray = np.zeros(size, np.int64)
         self.last_receipt = np.full(size, -1, np.int64)
         self.due_orders, self.due_returns = Agenda(), Agenda()
-        self.due_write_offs, self.due_recoveries = Agenda(), Agenda()
-        # Lines of carts that come back in a later month.
+        # Lines that come later: row in the month's lines and ASKED_FIELDS.
+        self.due_write_offs, self.due_lines = Agenda(), Agenda()
+        # Those that do so in a later month.
         self.waiting_lines = None
         self.begin(state)
 
@@ -532,8 +568,7 @@ class Simulator:
                 day, lines_of_day, {name: rows[adjusted] for name, rows in adjustments.items()}
             )
         self.day = int(days[-1])
-        due = [rows for parts in self.due_recoveries.parts.values() for (rows,) in parts]
-        self.wait_for(lines.take(np.sort(np.concatenate([np.zeros(0, np.int64), *due]))))
+        self.wait_for(self.lines_still_due(lines))
         return self.month
 
     def play_day(self, day, rows, adjustments):
@@ -550,11 +585,9 @@ class Simulator:
         self.liquidate(day)
         self.reserved[:] = 0  # yesterday's digital units leave the building
 
-        # Lines of recovered carts have smaller ids than those of today.
-        recovered = np.sort(*(self.due_recoveries.take(day) or [np.zeros(0, np.int64)]))
-        rows = np.concatenate([recovered, rows])
-        if len(rows):
-            self.serve(day, rows, len(recovered))
+        asked = self.lines_of_day(day, rows)
+        if len(asked["row"]):
+            self.serve(day, asked)
 
         self.adjust(day, adjustments)
         self.snapshot(day)
@@ -589,32 +622,49 @@ class Simulator:
         self.available[position], self.last_receipt[position] = 0, -1
         self.record_event(day, LIQUIDATION, position, quantity, day)
 
-    def serve(self, day, rows, recovered):
-        """Triggers, abandonment and recovery, then allocation of the surviving lines.
+    def lines_of_day(self, day, rows):
+        """Who asks on a day, a dict of row and ASKED_FIELDS; rows: (L,) lines of the day.
 
-        rows: (L,) the lines, cart by cart; those of recovered carts, so many, come first.
+        Carts that were left, and shoppers who waited, come before: their lines have smaller ids.
+        """
+        first = np.full(len(rows), FIRST, np.int32)
+        columns = rows, first, first, self.lines["quantity_requested"][rows]
+        if again := self.due_lines.take(day):
+            order = np.argsort(again[0])
+            columns = (
+                np.concatenate([earlier[order], today])
+                for earlier, today in zip(again, columns, strict=True)
+            )
+        return dict(zip(("row", *ASKED_FIELDS), columns, strict=True))
+
+    # Longer than a screen: the steps of a morning follow each other, on the same arrays.
+    def serve(self, day, asked):
+        """Triggers, abandonment and recovery, allocation of the surviving lines, empty shelves.
+
+        asked: dict of (L,) row, attempt, first_attempt and quantity_requested, cart by cart.
         """
         lines, opening = self.lines, self.available.copy()
-        position, requested = lines["position"][rows], lines["quantity_requested"][rows]
+        rows, line_attempt, requested = (
+            asked[name] for name in ("row", "attempt", "quantity_requested")
+        )
+        position = lines["position"][rows]
         first = np.flatnonzero(is_first_of_run(lines["cart_number"][rows]))
         sizes = np.diff(first, append=len(rows))
         location = self.location[position[first]]
-        constrained_items, exceeded = cart_triggers(
-            position,
-            requested,
-            first,
-            opening,
-            self.rules.low_inventory_threshold,
-            self.calendar.is_peak[location, day - self.calendar.first_day],
-        )
-        attempt = np.where(first < recovered, 2, 1)
-        fate = self.abandon(rows[first], attempt, (constrained_items > 0) | exceeded)
-        comes_back = rows[np.repeat(fate["is_recovery_due"], sizes)]
-        self.due_recoveries.add(day + lines["recovery_lag_days"][comes_back], comes_back)
+        is_peak = self.calendar.is_peak[location, day - self.calendar.first_day]
+        threshold = self.rules.low_inventory_threshold
+        low, exceeded = line_triggers(position, requested, opening, threshold, is_peak.any())
+        exceeded &= np.repeat(is_peak, sizes)
+        constrained_items, is_exceeded = of_carts(low, exceeded, first)
+        attempt = line_attempt[first]
+        fate = self.abandon(rows[first], attempt, (constrained_items > 0) | is_exceeded)
+        comes_back = np.flatnonzero(np.repeat(fate["is_recovery_due"], sizes))
+        back_on = day + lines["recovery_lag_days"][rows[comes_back]]
+        self.come_again(back_on, rows[comes_back], RECOVERY, RECOVERY, requested[comes_back])
 
         survives = np.flatnonzero(~np.repeat(fate["is_abandoned"], sizes))
-        draw = lines["allocation_draw"][rows]
-        draw[:recovered] = lines["recovery_allocation_draw"][rows[:recovered]]
+        own = lines["allocation_draw"][rows]
+        draw = np.where(line_attempt == FIRST, own, lines["recovery_allocation_draw"][rows])
         left, got = np.zeros_like(requested), np.zeros_like(requested)
         left[survives], got[survives] = allocate(
             position[survives],
@@ -624,35 +674,89 @@ class Simulator:
             opening,
         )
         self.hand_over(day, rows, position, got)
-        self.month.served.append(
-            {
-                "row": rows,
-                "opening_available": opening[position],
-                "inventory_at_purchase": left,
-                "quantity_allocated": got,
-            }
-        )
+        short = survives[got[survives] < requested[survives]]
+        short = short[line_attempt[short] != LATER_VISIT]
+        cart = np.repeat(np.arange(len(first)), sizes)
+        served = {
+            **asked,
+            "cart": self.month.carts_so_far + cart,
+            "opening_available": opening[position],
+            "inventory_at_purchase": left,
+            "quantity_allocated": got,
+        }
+        served |= self.meet_short_lines(day, served, short, draw, opening)
+        # Who comes again has a cart of what is there.
+        again = attempt == LATER_VISIT
+        if again.any():
+            is_in_cart = (line_attempt != LATER_VISIT) | (got > 0)
+            found = of_carts(low & is_in_cart, exceeded & is_in_cart, first)
+            constrained_items = np.where(again, found[0], constrained_items)
+            is_exceeded = np.where(again, found[1], is_exceeded)
+        self.month.served.append(served)
+        self.month.carts_so_far += len(first)
         self.month.carts.append(
             {
                 "date_key": np.full(len(first), date_keys(day)),
                 "attempt": attempt,
-                "items_count": sizes,
+                "first_attempt": asked["first_attempt"][first],
                 "inventory_constrained_items": constrained_items,
-                "capacity_exceeded_trigger": exceeded,
+                "capacity_exceeded_trigger": is_exceeded,
                 **fate,
             }
         )
 
+    def meet_short_lines(self, day, served, short, draw, opening):
+        """Give substitutes what nobody chose first, and let others wait for a later day.
+
+        served: see Month; short: (N,) indexes of lines in it that did not get all; draw: (L,)
+        their order in a quarter hour; opening: (P,). Returns what served has beside.
+        """
+        lines, rows = self.lines, served["row"]
+        missing = served["quantity_requested"] - served["quantity_allocated"]
+        fate = {
+            name: np.zeros(len(rows), np.int32)
+            for name in ("substitute_product_key", "quantity_substituted", "wait_lag_days")
+        }
+        lag = lines["wait_lag_days"][rows[short]]
+        waits, lag = short[lag > 0], lag[lag > 0]
+        fate["wait_lag_days"][waits] = lag
+        chosen_in = served["first_attempt"]
+        self.come_again(day + lag, rows[waits], LATER_VISIT, chosen_in[waits], missing[waits])
+        product = lines["substitute_product_key"][rows[short]]
+        asks, product = short[product > 0], product[product > 0]
+        if len(asks):
+            location = lines["location_key"][rows[asks]]
+            position = self.positions({"location_key": location, "product_key": product})
+            time_key = lines["time_key"][rows[asks]]
+            left, got = allocate(position, missing[asks], time_key, draw[asks], self.available)
+            self.hand_over(day, rows[asks], position, got)
+            fate["substitute_product_key"][asks] = product
+            fate["quantity_substituted"][asks] = got
+            self.month.substitutes.append(
+                {
+                    "row": rows[asks],
+                    "cart": served["cart"][asks],
+                    "attempt": np.full(len(asks), SUBSTITUTE),
+                    "first_attempt": chosen_in[asks],
+                    "quantity_requested": missing[asks],
+                    "opening_available": opening[position],
+                    "inventory_at_purchase": left,
+                    "quantity_allocated": got,
+                    **dict.fromkeys(fate, np.zeros_like(got)),
+                }
+            )
+        return fate
+
     def abandon(self, head, attempt, is_triggered):
         """Per cart: is it left, is that due to inventory, does it come back (dict of (C,)).
 
-        head: (C,) a line of each cart; attempt: (C,) 1 or 2; is_triggered: (C,) booleans.
+        head: (C,) a line of each cart; attempt, is_triggered: (C,) booleans.
         """
         lines, rules = self.lines, self.rules
         increase = rules.cart_abandonment_increase * is_triggered
         base_rate = lines["base_abandonment_rate"][head]
         draw = lines["abandonment_draw"][head]
-        may_abandon = lines["is_digital"][head] & (attempt == 1)
+        may_abandon = lines["is_digital"][head] & (attempt == FIRST)
         abandoned = may_abandon & (draw < np.minimum(base_rate + increase, 1.0))
         recovery_rate = np.maximum(rules.cart_recovery_rate - increase, 0.0)
         return {
@@ -732,20 +836,44 @@ class Simulator:
         due = calendar.arrival_day[self.location[position], at]
         self.due_orders.add(due, position, accepted, np.full(len(due), day))
 
-    def wait_for(self, lines):
-        """Keep lines of carts that come back later: they head those of the next month."""
-        back_on = day_numbers(lines["date_key"]) + np.asarray(lines["recovery_lag_days"])
-        self.waiting_lines, self.due_recoveries = lines, Agenda()
-        self.due_recoveries.add(back_on, np.arange(len(lines)))
+    def come_again(self, due_day, rows, attempt, first_attempt, quantity):
+        """Lines ask for so many units on a later day; (N,), or one number for all."""
+        attempts = (np.full(len(rows), value, np.int32) for value in (attempt, first_attempt))
+        self.due_lines.add(due_day, rows, *attempts, quantity)
+
+    def lines_still_due(self, lines):
+        """Lines of a month that come later (see State), in their order."""
+        due = [
+            (*columns, np.full(len(columns[0]), day))
+            for day, parts in self.due_lines.parts.items()
+            for columns in parts
+        ]
+        if not due:
+            return None
+        rows, *columns = (np.concatenate(part) for part in zip(*due, strict=True))
+        order = np.argsort(rows)
+        waiting = lines.take(rows[order])
+        for name, values in zip(WAITING_FIELDS, columns, strict=True):
+            waiting = waiting.append_column(name, pa.array(values[order], pa.int32()))
+        return waiting
+
+    def wait_for(self, waiting):
+        """Keep lines that come later (see State): they head those of the next month."""
+        self.waiting_lines, self.due_lines = None, Agenda()
+        if waiting is not None:
+            *columns, due_day = (np.asarray(waiting[name]) for name in WAITING_FIELDS)
+            self.waiting_lines = waiting.drop_columns(list(WAITING_FIELDS))
+            self.due_lines.add(due_day, np.arange(len(waiting)), *columns)
 
 
 class Month:
-    """What happened in a month at some positions: N lines of C carts were served, both attempts.
+    """What happened in a month at some positions: N lines of C carts were served, all attempts.
 
     days: (D,) numbers. plan: dict of (P,) arrays. lines: Arrow table of the lines. is_ranged: (P,
     D) booleans. stock: dict of (D, P) arrays, the day number of the last receipt among them.
-    Lists of dicts of arrays: served, (N,) in all: row in lines, units; carts, (C,) in all, in the
-    order of their lines; events.
+    Lists of dicts of arrays: served, (N,) in all: row in lines, number of the cart, units;
+    substitutes: likewise; carts, (C,) in all, in the order of their lines, so many of them so far;
+    events.
     """
 
     def __init__(self, days, plan, lines, is_ranged):
@@ -753,18 +881,25 @@ class Month:
         names = [name for name in RECORDS[STOCK_DAY] if name not in CARRIED_BY_DAY]
         shape = is_ranged.T.shape
         self.stock = {name: np.empty(shape, np.int32) for name in names}
-        self.served, self.carts, self.events = [], [], []
+        self.served, self.substitutes, self.carts, self.events = [], [], [], []
+        self.carts_so_far = 0
 
     def records(self):
-        """Dict of columns (Arrow or NumPy) by kind of record; kinds without rows are left out."""
-        records = {STOCK_DAY: self.stock_days()}
+        """Kinds of records and dicts of their columns (Arrow or NumPy); none without rows."""
+        records = [(STOCK_DAY, self.stock_days())]
         if self.served:
             served, carts = concat(self.served), concat(self.carts)
+            substitutes = concat(self.substitutes)
             carts["low_inventory_trigger"] = carts["inventory_constrained_items"] > 0
-            records[LINE_OUTCOME] = self.line_outcomes(served, carts)
-            records[CART_OUTCOME] = self.cart_outcomes(served, carts)
+            records.append((LINE_OUTCOME, self.line_outcomes(served, carts)))
+            if substitutes:
+                for name, column in OF_SUBSTITUTE.items():
+                    values = np.asarray(self.lines[column].combine_chunks().fill_null(0))
+                    substitutes[name] = values[substitutes["row"]].astype(np.int64)
+                records.append((LINE_OUTCOME, self.line_outcomes(substitutes, carts)))
+            records.append((CART_OUTCOME, self.cart_outcomes(served, substitutes, carts)))
         if self.events:
-            records[STOCK_EVENT] = self.stock_events(concat(self.events))
+            records.append((STOCK_EVENT, self.stock_events(concat(self.events))))
         return records
 
     def stock_days(self):
@@ -784,32 +919,49 @@ class Month:
         taken = self.lines.select(names).take(pa.array(rows))
         return {name: taken[name].combine_chunks() for name in names}
 
-    def line_outcomes(self, served, carts):
+    def line_outcomes(self, lines, carts):
+        """Columns of LINE_OUTCOME; lines: dict of (N,) arrays as served (see Month)."""
         of_cart = {
-            name: np.repeat(carts[name], carts["items_count"])
+            name: carts[name][lines["cart"]]
             for name in (*RECORDS[LINE_OUTCOME], "date_key")
             if name in carts
         }
-        left = pa.array(served.pop("inventory_at_purchase"), mask=of_cart["is_abandoned"])
-        columns = self.carried(RECORDS[LINE_OUTCOME], served["row"]) | served | of_cart
+        columns = self.carried(RECORDS[LINE_OUTCOME], lines["row"]) | of_cart | lines
+        for name in ("substitute_product_key", "wait_lag_days"):
+            columns[name] = pa.array(columns[name], mask=columns[name] == 0)
+        left = pa.array(columns["inventory_at_purchase"], mask=columns["is_abandoned"])
         return columns | {"inventory_at_purchase": left}
 
-    def cart_outcomes(self, served, carts):
-        first = np.cumsum(carts["items_count"]) - carts["items_count"]
-        columns = self.carried((*RECORDS[CART_OUTCOME], "cart_line_id"), served["row"][first])
+    def cart_outcomes(self, served, substitutes, carts):
+        """Columns of CART_OUTCOME: of all carts but those of who comes again in vain."""
+        got, is_again = served["quantity_allocated"], served["attempt"] == LATER_VISIT
+        in_cart = np.flatnonzero(~is_again | (got > 0))
+        cart, rows, got = served["cart"][in_cart], served["row"][in_cart], got[in_cart]
+        wanted = np.where(is_again[in_cart], got, served["quantity_requested"][in_cart])
+        first = np.flatnonzero(is_first_of_run(cart))
+        columns = self.carried((*RECORDS[CART_OUTCOME], "cart_line_id"), rows[first])
         columns["first_cart_line_id"] = columns.pop("cart_line_id")
-        price, discount, requested = (
-            np.asarray(self.lines[name])[served["row"]].astype(np.int64)
-            for name in ("price_cents", "discount_cents", "quantity_requested")
+        columns |= {name: values[cart[first]] for name, values in carts.items()}
+        price, discount = (
+            np.asarray(self.lines[name])[rows].astype(np.int64)
+            for name in ("price_cents", "discount_cents")
         )
         totals = {
-            "units_requested": requested,
-            "units_allocated": served["quantity_allocated"],
-            "value_cents": requested * (price - discount),
-            "order_cents": served["quantity_allocated"] * (price - discount),
+            "items_count": np.ones_like(got),
+            "units_requested": wanted,
+            "units_allocated": got,
+            "value_cents": wanted * (price - discount),
+            "order_cents": got * (price - discount),
         }
         totals = {name: np.add.reduceat(values, first) for name, values in totals.items()}
-        return columns | carts | totals
+        if substitutes:
+            # What a substitute brings is asked for, and bought, in the same cart.
+            got = substitutes["quantity_allocated"]
+            cents = got * (substitutes["price_cents"] - substitutes["discount_cents"])
+            at = np.searchsorted(cart[first], substitutes["cart"])
+            for name, values in zip(totals, (got > 0, got, got, cents, cents), strict=True):
+                np.add.at(totals[name], at, values)
+        return columns | totals
 
     def stock_events(self, events):
         position = events.pop("position")
@@ -944,6 +1096,15 @@ def lines_of(rows):
     return rows.select(["location_key", *LINE_FIELDS])
 
 
+def waiting_lines_of(rows):
+    """Arrow table of lines that come later (see State) from their rows of the stream."""
+    lines = lines_of(rows)
+    for name, values in unpacked(rows.combine_chunks(), WAITING_FIELDS).items():
+        if name in WAITING_FIELDS:
+            lines = lines.append_column(name, pa.array(values))
+    return lines
+
+
 def state_from_rows(rows, calendar, day):
     """State at the end of a day from its rows of the stream by kind (see by_kind).
 
@@ -964,7 +1125,7 @@ def state_from_rows(rows, calendar, day):
         orders=concat([opening_orders(opening_rows, calendar, day), due_later(DUE_ORDER)]),
         returns=due_later(DUE_RETURN),
         write_offs=due_later(DUE_WRITE_OFF),
-        waiting_lines=lines_of(rows[WAITING_LINE]),
+        waiting_lines=waiting_lines_of(rows[WAITING_LINE]),
     )
     # The day's orders are placed after its stock is taken.
     placed_before = state.orders["day"] < day
@@ -1015,7 +1176,7 @@ def simulate(batches, calendar, rules, closed_day=None):
             unpacked(rows[ADJUSTMENT], ADJUSTMENT_FIELDS),
             lines_of(rows[CART_LINE]),
         )
-        for record_kind, columns in month.records().items():
+        for record_kind, columns in month.records():
             yield from record_batches(record_kind, columns)
 
 
@@ -1070,7 +1231,7 @@ def stream_columns(kind, packed_fields, date_key, order):
         packed = f"concat({packed}, cast(failed_order_days as array<double>))"
     is_line = kind in (WAITING_LINE, CART_LINE)
     columns = {"stream_kind": str(kind), "location_key": "location_key"}
-    columns["packed"] = "cast(null as array<double>)" if is_line else packed
+    columns["packed"] = packed if packed_fields else "cast(null as array<double>)"
     for name, spark_type in line_columns.items():
         columns[name] = f"cast({name if is_line else 'null'} as {spark_type})"
     return columns | {"date_key": date_key, "cart_line_id": f"cast({order} as bigint)"}
@@ -1093,9 +1254,13 @@ def state_sources(tables, calendar, closed_day, longest_wait):
         """SQL: whether date_key is one of the last so many days."""
         return f"date_key between {date_keys(closed_day - days + 1)} and {date_keys(closed_day)}"
 
+    def due_day(lag):
+        """SQL: number of the day on which what began on date_key is due, lag (SQL) days later."""
+        return f"datediff({began}, date '1970-01-01') + {lag}"
+
     def is_due(lag):
-        """SQL: whether what began on date_key is due after the closed day, lag (SQL) days later."""
-        return f"datediff({began}, date '1970-01-01') + {lag} > {closed_day}"
+        """SQL: whether it is due after the closed day."""
+        return f"{due_day(lag)} > {closed_day}"
 
     def of_kind(record_kind, days):
         return tables["allocation"].filter(f"record_kind = '{record_kind}' and {recent(days)}")
@@ -1120,9 +1285,26 @@ def state_sources(tables, calendar, closed_day, longest_wait):
     adjusted = adjusted.selectExpr(*grain, "write_off_lag_days as lag_days")
     damaged = of_kind(STOCK_EVENT, longest_wait).filter("event_type = 'damage'")
     write_offs = adjusted.join(damaged.select(*grain, "quantity"), grain)
+    # When lines come that wait: those of carts that were left, and of shoppers who wait.
     carts = of_kind(CART_OUTCOME, LONGEST_RECOVERY_LAG).filter("is_recovery_due")
-    lines = tables["lines"].filter(recent(LONGEST_RECOVERY_LAG)).filter(is_due("recovery_lag_days"))
-    lines = lines.join(carts.select("cart_number"), "cart_number", "left_semi")
+    left = tables["lines"].filter(recent(LONGEST_RECOVERY_LAG)).filter(is_due("recovery_lag_days"))
+    left = left.join(carts.select("cart_number"), "cart_number", "left_semi").selectExpr(
+        "cart_line_id",
+        f"{RECOVERY} as attempt",
+        f"{RECOVERY} as first_attempt",
+        "quantity_requested as units",
+        f"{due_day('recovery_lag_days')} as due_day",
+    )
+    short = of_kind(LINE_OUTCOME, LONGEST_WAIT).filter("wait_lag_days is not null")
+    short = short.filter(is_due("wait_lag_days")).selectExpr(
+        "cart_line_id",
+        f"{LATER_VISIT} as attempt",
+        "first_attempt",
+        "quantity_requested - quantity_allocated as units",
+        f"{due_day('wait_lag_days')} as due_day",
+    )
+    lines = tables["lines"].filter(recent(LONGEST_RECOVERY_LAG + LONGEST_WAIT))
+    lines = lines.join(left.unionByName(short), "cart_line_id")
     return [
         (STOCK, "0", POSITION, stock),
         (OPENING_ORDER, "0", POSITION, opening),
@@ -1170,6 +1352,8 @@ def model(dbt, session):
         {
             "price_cents": F.round(F.col("unit_price") * 100),
             "discount_cents": F.round(F.col("discount_amount") * 100),
+            "substitute_price_cents": F.round(F.col("substitute_unit_price") * 100),
+            "substitute_discount_cents": F.round(F.col("substitute_discount_amount") * 100),
         }
     )
     plan, adjustments = dbt.ref("int_replenishment_plan"), dbt.ref("int_stock_adjustments")

@@ -30,7 +30,8 @@ final as (
         units_requested,
         units_allocated,
         value_cents,
-        order_cents
+        order_cents,
+        first_attempt
     from allocation
     where record_kind = 'cart_outcome' and {{ is_new('date_key') }}
 

@@ -27,13 +27,21 @@ final as (
         time_key,
         promotion_key,
         is_digital,
-        quantity_requested,
+        -- Who makes do with something else, or comes again, takes what is there.
+        if(attempt > 2, quantity_allocated, quantity_requested) as quantity_requested,
         price_cents,
         discount_cents,
         return_lag_days,
-        restock_delay_days
+        restock_delay_days,
+        first_attempt,
+        substitute_product_key,
+        quantity_substituted,
+        wait_lag_days
     from allocation
-    where record_kind = 'line_outcome' and {{ is_new('date_key') }}
+    where
+        record_kind = 'line_outcome'
+        and (attempt <= 2 or quantity_allocated > 0)
+        and {{ is_new('date_key') }}
 
 )
 

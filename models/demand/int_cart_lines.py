@@ -13,6 +13,9 @@ A shopper wants a colorway and takes the own size of it. What a class of shopper
 wants is the demand of the day, shared out by how much each class likes a colorway, so that all
 classes together want what is planned. A known customer comes when int_customer_visits says so; who
 else comes is nobody known.
+
+Each line has what its shopper would do if it were not on the shelf: take a substitute, which is
+drawn as well, wait, or leave. These draws have streams of their own.
 """
 
 import math
@@ -26,6 +29,7 @@ import pyarrow.compute as pc
 
 # Streams of random numbers: one number for each use, never reused.
 CARTS, LINES, PRODUCT_SHOCK, STORE_SHOCK = 1, 2, 3, 16
+SHORTAGES, WAITS = 22, 23
 
 # Columns of the uniform draws of a cart and of a line. Append only: the order is part of the data.
 CART_DRAWS = (
@@ -59,6 +63,7 @@ LINE_DRAWS = (
     "other_person",
     "size",
 )
+SHORTAGE_DRAWS = ("response", "next_size", "substitute")  # of a line
 
 # Uniforms of a block before its carts: twelve for the traffic of the day, one for their number.
 TRAFFIC_DRAWS = 12
@@ -93,6 +98,9 @@ GENDERS = ("women", "men", "unisex")  # of products; shoppers have one of the fi
 BODY_PARTS = ("tops", "bottoms", "shoes")  # ladders of sizes by the part of the body that counts
 TASTES = 8  # a shopper class is TASTES * gender + taste
 UNKNOWN = 0  # customer_key of who is not known
+UNKNOWN_SEGMENT = "unknown"  # their value in the seed shortage_responses
+RESPONSES = ("leave", "substitute", "wait")  # to what is not on the shelf, by code
+LEAVE, SUBSTITUTE, WAIT = range(3)
 
 OUTPUT_SCHEMA = pa.schema(
     [
@@ -118,6 +126,12 @@ OUTPUT_SCHEMA = pa.schema(
         ("recovery_lag_days", pa.int32()),
         ("recovery_allocation_draw", pa.float64()),
         ("device_number", pa.int32()),
+        ("shortage_response", pa.string()),
+        ("substitute_product_key", pa.int32()),
+        ("substitute_unit_price", pa.float64()),
+        ("substitute_discount_amount", pa.float64()),
+        ("substitute_promotion_key", pa.int32()),
+        ("wait_lag_days", pa.int32()),
     ]
 )
 
@@ -147,6 +161,9 @@ class Shape:
     product_shock: Component
     store_shock: Component
     habits: dict
+    substitution_rate: float
+    waiting_rate: float
+    next_size_share: float
 
 
 @dataclass(frozen=True)
@@ -165,6 +182,8 @@ class Group:
     return_rate: dict of month_key -> share of sold lines that come back. gifts: dict of a day ->
     (share of gifts in what comes back of its sales, day of the holiday); gift_cdf: (longest lag,)
     from 1 day after it. closed_days: (N,) on which nothing is brought back.
+    response_rates: dict of month_key -> shares of lines whose shoppers would take a substitute and
+    wait, (2,); wait_cdf: (longest wait,) from 1 day.
     """
 
     is_digital: bool
@@ -186,6 +205,8 @@ class Group:
     gifts: dict
     gift_cdf: np.ndarray
     closed_days: np.ndarray
+    response_rates: dict
+    wait_cdf: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -193,22 +214,34 @@ class Shoppers:
     """What all shoppers share: no list of them.
 
     class_share: (K,); affinity: (colorways, K) how much a class likes one, by colorway_key from 1.
-    segment_share: (S,) share of each segment in the digital carts of known customers;
-    segment_abandonment: (S + 1,) relative to other segments, the last of those not known.
+    segment_share: (S,) share of each segment in the digital carts of known customers,
+    store_segment_share: in those of stores; segment_abandonment: (S + 1,) relative to other
+    segments, the last of those not known; segment_response: (S + 1, 2) likewise, how many take a
+    substitute and wait.
     """
 
     class_share: np.ndarray
     affinity: np.ndarray
     segment_share: np.ndarray
+    store_segment_share: np.ndarray
     segment_abandonment: np.ndarray
+    segment_response: np.ndarray
 
 
 @dataclass(frozen=True)
 class Assortment:
-    """All colorways by key, and the names of categories by code; all sorted."""
+    """All colorways (N,) by key, and the names of categories by code; all sorted.
+
+    category_response: (categories, 2) how many take a substitute and wait, relative to others;
+    substitute, closeness: (N, S) index of what may be taken instead, -1 behind the last, and how
+    near it is.
+    """
 
     colorway_keys: np.ndarray
     categories: list
+    category_response: np.ndarray
+    substitute: np.ndarray
+    closeness: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -222,7 +255,8 @@ class Month:
     planned_weight: (G, M) demand of a colorway relative to others, as planned.
     wanted_weight: (B, M) whole numbers, what they are wanted on the day relative to each other.
     class_of: (M, K) share of each class in the demand of a colorway.
-    section_start: (sections + 1,) where the colorways of each begin.
+    section_start: (sections + 1,) where the colorways of each begin; category, position: (M,) its
+    code, and index of the colorway, in the assortment.
     size_key: (M, sizes) product of each size, from the smallest; size_cdf: likewise, cumulative
     shares of their demand; body_part: (M,) index in BODY_PARTS, by which sizes are chosen.
     promotion_key, discount_cents: (D, M), 0 without promotion.
@@ -239,6 +273,8 @@ class Month:
     class_of: np.ndarray
     section: np.ndarray
     section_start: np.ndarray
+    category: np.ndarray
+    position: np.ndarray
     gender: np.ndarray
     size_key: np.ndarray
     size_cdf: np.ndarray
@@ -297,6 +333,7 @@ class Carts:
     block: np.ndarray
     shopper_class: np.ndarray
     customer_key: np.ndarray
+    segment: np.ndarray
     product: np.ndarray
     channel: np.ndarray
     items: np.ndarray
@@ -318,6 +355,48 @@ class Lines:
     product: np.ndarray
     size: np.ndarray
     quantity: np.ndarray
+
+
+@dataclass(frozen=True)
+class Substitutes:
+    """What may be taken instead of the colorways of a month (M,), S of them at most.
+
+    colorway, closeness: (M, S) index of each, -1 behind the last, and how near it is; affinity:
+    (M, K) as in Shoppers.
+    """
+
+    colorway: np.ndarray
+    closeness: np.ndarray
+    affinity: np.ndarray
+
+
+@dataclass(frozen=True)
+class Takers:
+    """Lines (T,) whose shoppers would take a substitute: indices of colorway, size, block, class.
+
+    draw: dict of SHORTAGE_DRAWS -> (T,) uniforms.
+    """
+
+    product: np.ndarray
+    size: np.ndarray
+    block: np.ndarray
+    shopper_class: np.ndarray
+    draw: dict
+
+
+@dataclass(frozen=True)
+class Shortages:
+    """What shoppers do if a line (L,) is not on the shelf: response, a code of RESPONSES.
+
+    line: (T,) index of those with a substitute; product, size: indices of its colorway and size;
+    wait_lag: (C,) days until a cart comes back.
+    """
+
+    response: np.ndarray
+    line: np.ndarray
+    product: np.ndarray
+    size: np.ndarray
+    wait_lag: np.ndarray
 
 
 def block_generators(seed, stream, locations, days):
@@ -366,24 +445,24 @@ def cumulative(weights):
     return sums / sums[..., -1:]
 
 
-def rates_with_mean(mean, index, weights):
-    """Rates in proportion to an index (N,) and at most 1, whose weighted mean is `mean`.
+def rates_with_mean(mean, index, weights, most=1.0):
+    """Rates in proportion to an index (N,) and at most `most`, whose weighted mean is `mean`.
 
-    weights: (..., N), as the result.
+    weights: (..., N), as the result; most: a number or of the same shape. Where even the highest
+    rates have a lower mean, they are the result.
     """
     free = weights = np.asarray(weights, dtype=np.float64)
-    index = np.asarray(index, dtype=np.float64)
-    total = weights.sum(axis=-1)
+    index, most = np.asarray(index, dtype=np.float64), np.broadcast_to(most, weights.shape)
+    total, at_most = weights.sum(axis=-1), (weights * most).sum(axis=-1)
     capped = np.zeros(weights.shape, dtype=bool)
     while True:
         rest = free @ index
-        left = mean * total - (total - free.sum(axis=-1))
+        left = mean * total - (at_most - (free * most).sum(axis=-1))
         scale = np.divide(left, rest, out=np.zeros(total.shape), where=rest > 0)
-        rates = index * scale[..., None]
-        rates[capped] = 1.0
-        if rates.max() <= 1:
+        rates = np.where(capped, most, index * scale[..., None])
+        if not (above := rates > most).any():
             return rates
-        capped |= rates > 1
+        capped |= above
         free = np.where(capped, 0.0, weights)
 
 
@@ -618,15 +697,21 @@ def body_parts(ladders, categories):
     )
 
 
+def sections_of(rows, assortment):
+    """Order (M,) of colorways, rows by key, and codes of category and gender in that order."""
+    category = pc.index_in(rows["category_level_2"], pa.array(assortment.categories)).to_numpy()
+    gender = pc.index_in(rows["gender"], pa.array(GENDERS)).to_numpy()
+    order = np.lexsort((rows["colorway_key"].to_numpy(), gender, category))
+    return order, category[order], gender[order]
+
+
 def month_of(tables, average_daily_units, group, shoppers, assortment, shape, from_date_key=0):
     """Month from the Arrow tables of its locations, one row per product (see generate)."""
     first = tables[0]
-    keys, starts = np.unique(first["colorway_key"].to_numpy(), return_index=True)
+    _, starts = np.unique(first["colorway_key"].to_numpy(), return_index=True)
     rows = first.take(pa.array(starts))
-    category = pc.index_in(rows["category_level_2"], pa.array(assortment.categories)).to_numpy()
-    gender = pc.index_in(rows["gender"], pa.array(GENDERS)).to_numpy()
-    order = np.lexsort((keys, gender, category))
-    section = (category * len(GENDERS) + gender)[order]
+    order, category, gender = sections_of(rows, assortment)
+    section = category * len(GENDERS) + gender
     _, section_start, section = np.unique(section, return_index=True, return_inverse=True)
     colorway = {name: rows[name].to_numpy()[order] for name in COLORWAY_COLUMNS}
     demand_weight, planned_weight = (
@@ -667,7 +752,9 @@ def month_of(tables, average_daily_units, group, shoppers, assortment, shape, fr
         class_of=liked / liked.sum(axis=1, keepdims=True),
         section=section,
         section_start=np.append(section_start, len(order)),
-        gender=gender[order],
+        category=category,
+        position=position,
+        gender=gender,
         size_key=size_key[order],
         size_cdf=size_cdf[order],
         body_part=body_parts(rows["size_ladder"].to_pylist(), rows["category_level_1"].to_pylist())[
@@ -783,10 +870,11 @@ def draw_carts(month, class_sums, visits, group, shoppers, shape):
         rest = math.sqrt(1 - correlation**2) * normal_quantile(draw[name])
         body[:, part] = normal_share(correlation * build + rest)
     body[known] = visits.body[visit]
+    segment = np.full(len(block), len(shoppers.segment_share))
+    segment[known] = visits.segment[visit]
     device, base_rate = np.zeros(len(block), np.int64), np.zeros(len(block))
     if group.is_digital and len(block):
-        of_device, segment = draw["device"].copy(), np.full(len(block), len(shoppers.segment_share))
-        segment[known] = visits.segment[visit]
+        of_device = draw["device"].copy()
         own = draw["device_is_own"][known] < shape.habits["device_loyalty"]
         of_device[known[own]] = visits.device_draw[visit[own]]
         device = 1 + pick_rows(group.device_cdf, channel, of_device)
@@ -796,6 +884,7 @@ def draw_carts(month, class_sums, visits, group, shoppers, shape):
         block=block,
         shopper_class=shopper_class,
         customer_key=customer_key,
+        segment=segment,
         product=product,
         channel=channel,
         items=1 + pick(group.items_cdf, items),
@@ -892,6 +981,129 @@ def first_of_equals(keys, longest):
     return first
 
 
+def draw_shortages(month, carts, lines, group, shoppers, assortment, shape):
+    """Shortages of the lines: what their shoppers do if they are not on the shelf."""
+    blocks, seed = len(month.wanted_weight), shape.random_seed
+    sizes = np.bincount(lines.block, minlength=blocks) * len(SHORTAGE_DRAWS)
+    draws = month.uniforms(seed, SHORTAGES, sizes).reshape(-1, len(SHORTAGE_DRAWS))
+    answer = draws[:, SHORTAGE_DRAWS.index("response")]
+    at = lines.block, month.category[lines.product], carts.segment[lines.cart]
+    rates = response_rates(month, group, shoppers, assortment)
+    substitution, waiting = (rate[at] for rate in rates)
+    response = np.where(answer < substitution + waiting, WAIT, LEAVE).astype(np.int8)
+    response[answer < substitution] = LEAVE  # unless there is a substitute
+    asked = np.flatnonzero(answer < substitution)
+    takers = Takers(
+        product=lines.product[asked],
+        size=lines.size[asked],
+        block=lines.block[asked],
+        shopper_class=carts.shopper_class[lines.cart[asked]],
+        draw=dict(zip(SHORTAGE_DRAWS, draws[asked].T, strict=True)),
+    )
+    substitutes = substitutes_of(month, shoppers, assortment)
+    product, size = pick_substitutes(month, substitutes, takers, shape.next_size_share)
+
+    def keys(cart, product, size):
+        """Numbers of a product in a cart."""
+        return (cart * len(month.section) + product) * month.size_key.shape[1] + size
+
+    instead = -1 - np.arange(len(response))  # a number of its own where there is no substitute
+    instead[asked] = np.where(product < 0, instead[asked], keys(lines.cart[asked], product, size))
+    in_cart = found_nearby(
+        instead, keys(lines.cart, lines.product, lines.size), len(group.items_cdf)
+    )
+    found = (product >= 0) & ~in_cart[asked]
+    response[asked[found]] = SUBSTITUTE
+    wait = month.uniforms(seed, WAITS, np.bincount(carts.block, minlength=blocks))
+    return Shortages(
+        response=response,
+        line=asked[found],
+        product=product[found],
+        size=size[found],
+        wait_lag=(1 + pick(group.wait_cdf, wait)).astype(np.int32),
+    )
+
+
+def substitutes_of(month, shoppers, assortment):
+    """Substitutes of the month's colorways; what is not among them is none."""
+    at = np.full(len(assortment.colorway_keys) + 1, -1)  # the last is that of no substitute
+    at[month.position] = np.arange(len(month.position))
+    return Substitutes(
+        colorway=at[assortment.substitute[month.position]],
+        closeness=assortment.closeness[month.position],
+        affinity=shoppers.affinity[assortment.colorway_keys[month.position] - 1],
+    )
+
+
+def response_rates(month, group, shoppers, assortment):
+    """Shares that would take a substitute, and wait: (B, categories, S + 1) each.
+
+    They are in proportion to the indexes of category and segment. Over what is wanted on the day,
+    and the segments of the group's carts, the means are the group's; together they are 1 at most.
+    """
+    share = shoppers.segment_share if group.is_digital else shoppers.store_segment_share
+    of_segment = np.append(group.known_share * share, 1 - group.known_share)
+    start = np.flatnonzero(np.diff(month.category, prepend=-1))
+    of_category = np.zeros((len(month.wanted_weight), len(assortment.categories)))
+    of_category[:, month.category[start]] = np.add.reduceat(month.wanted_weight, start, axis=1)
+    weights = (of_category[:, :, None] * of_segment).reshape(len(of_category), -1)
+    index = assortment.category_response[:, None] * shoppers.segment_response
+    rates = rates_of_responses(group.response_rates[month.month_key], index.reshape(-1, 2), weights)
+    return [rate.reshape(-1, *index.shape[:2]) for rate in rates]
+
+
+def rates_of_responses(means, index, weights):
+    """Rates of substitution and waiting, (..., N) each, in proportion to the indexes (N, 2).
+
+    means: (2,) their weighted means; weights: (..., N). The sum of the two is at most 1.
+    """
+    substitution = rates_with_mean(means[0], index[:, 0], weights)
+    waiting = rates_with_mean(means[1], index[:, 1], weights, 1 - substitution)
+    return substitution, waiting
+
+
+def pick_substitutes(month, substitutes, takers, next_size_share):
+    """Colorway and size, indices (T,), that takers get instead; colorway -1 where there is none.
+
+    Some take the next size of the colorway, others what is like it and to their taste, of what is
+    wanted on the day; where that is nothing, the next size.
+    """
+    run = (month.size_key > 0).sum(axis=1)  # sizes of a colorway
+    product, size = takers.product.copy(), takers.size.copy()
+    candidates, weights = substitutes.colorway[product], substitutes.closeness[product]
+    weights *= substitutes.affinity[candidates, takers.shopper_class[:, None]]
+    is_wanted = month.wanted_weight[takers.block[:, None], candidates] > 0
+    weights *= is_wanted & (candidates >= 0)
+    sums = np.cumsum(weights, axis=1)
+    total = sums[:, -1]
+    takes_next = (takers.draw["next_size"] < next_size_share) | (total == 0)
+    takes_next &= run[product] > 1
+    own, largest = size[takes_next], run[product[takes_next]] - 1
+    # Half of them would rather take the larger one; at an end there is only one.
+    goes_up = (takers.draw["substitute"][takes_next] < 0.5) | (own == 0)
+    size[takes_next] = own + np.where(goes_up & (own < largest), 1, -1)
+    others = np.flatnonzero(~takes_next)
+    candidates, sums, total = candidates[others], sums[others], total[others]
+    # Rounded, the largest draws would fall behind the last weight.
+    targets = np.minimum(takers.draw["substitute"][others] * total, np.nextafter(total, 0))
+    at = np.minimum((sums <= targets[:, None]).sum(axis=1), sums.shape[1] - 1)
+    product[others] = np.where(total > 0, candidates[np.arange(len(others)), at], -1)
+    size[others] = np.minimum(size[others], run[product[others]] - 1)
+    return product, size
+
+
+def found_nearby(instead, keys, longest):
+    """(L,) whether a key of `instead` is among `keys`, or earlier in `instead` itself.
+
+    keys, instead: (L,); equal ones are less than `longest` apart.
+    """
+    found = first_of_equals(instead, longest) != np.arange(len(instead))
+    for gap in range(1, longest):
+        found[gap:] |= instead[gap:] == keys[:-gap]
+        found[:-gap] |= instead[:-gap] == keys[gap:]
+    return found
+
+
 def draw_returns(month, lines, group, shape):
     """Masked (L,) days from sale to return, and until units can be sold again; masked: kept."""
     # Over what is wanted that day the mean is the group's.
@@ -950,11 +1162,12 @@ def generate(tables, average_daily_units, group, shoppers, assortment, shape, fr
     visits = visits_of_tables(tables, month)
     carts = draw_carts(month, class_sums, visits, group, shoppers, shape)
     lines = draw_lines(month, product_sums, class_sums, carts, group, shape)
-    return output(month, carts, lines, group, shape)
+    shortages = draw_shortages(month, carts, lines, group, shoppers, assortment, shape)
+    return output(month, carts, lines, shortages, group, shape)
 
 
-def output(month, carts, lines, group, shape):
-    """Table of OUTPUT_SCHEMA from the carts and lines of a month.
+def output(month, carts, lines, shortages, group, shape):
+    """Table of OUTPUT_SCHEMA from the carts, lines and shortages of a month.
 
     Raises ValueError when a location has more lines on a day than ids have room for.
     """
@@ -1000,13 +1213,39 @@ def output(month, carts, lines, group, shape):
         "recovery_lag_days": recovery_lag_days[cart],
         "recovery_allocation_draw": lines.draw["recovery_allocation"],
         "device_number": np.ma.masked_equal(carts.device_number.astype(np.int32)[cart], 0),
-    }
+    } | shortage_columns(month, lines, shortages)
     arrays = []
     for field in OUTPUT_SCHEMA:
         values = columns[field.name]
+        if isinstance(values, pa.Array):
+            arrays.append(values)
+            continue
         mask = np.ma.getmaskarray(values) if np.ma.isMaskedArray(values) else None
         arrays.append(pa.array(np.ma.getdata(values), field.type, mask=mask))
     return pa.Table.from_arrays(arrays, schema=OUTPUT_SCHEMA)
+
+
+def shortage_columns(month, lines, shortages):
+    """Columns of OUTPUT_SCHEMA about what is not on the shelf; masked: of other responses."""
+    at, product = shortages.line, shortages.product
+    day = month.block_day[lines.block[at]]
+    substitute = {
+        "product_key": month.size_key[product, shortages.size],
+        "unit_price": month.unit_price[product],
+        "discount_amount": (month.discount_cents / 100)[day, product],
+        "promotion_key": month.promotion_key[day, product],
+    }
+    columns = {}
+    for name, values in substitute.items():
+        column = np.zeros(len(shortages.response), values.dtype)
+        column[at] = values
+        columns[f"substitute_{name}"] = np.ma.array(column, mask=shortages.response != SUBSTITUTE)
+    return columns | {
+        "shortage_response": pa.array(RESPONSES).take(pa.array(shortages.response)),
+        "wait_lag_days": np.ma.array(
+            shortages.wait_lag[lines.cart], mask=shortages.response != WAIT
+        ),
+    }
 
 
 def hours_of_blocks(month, group):
@@ -1040,6 +1279,30 @@ def return_rates_by_month(rates, planned_units, shape):
     return by_month
 
 
+def response_rates_by_month(responses, planned_units, shape):
+    """Shares that would take a substitute and wait, (2,), by (channel group, month).
+
+    Over both groups they are the variables. responses: the seed shortage_responses; planned_units:
+    rows of channel_group, month_key, planned_units.
+    """
+    means = shape.substitution_rate, shape.waiting_rate
+    by_month = {}
+    for month_key, rows in planned_units.groupby("month_key"):
+        groups = rows["channel_group"].tolist()
+        index = response_index(responses, "channel_group", groups)
+        rates = rates_of_responses(means, index, rows["planned_units"].to_numpy(float))
+        for group, *rate in zip(groups, *rates, strict=True):
+            by_month[group, int(month_key)] = np.array(rate)
+    return by_month
+
+
+def response_index(responses, grouping, values):
+    """(N, 2) indexes of the seed shortage_responses, of substitution and waiting; 1 without one."""
+    own = responses[responses["grouping"] == grouping].set_index("value")
+    own = own[["substitution_index", "waiting_index"]].astype(float)
+    return own.reindex(values).fillna(1.0).to_numpy()
+
+
 def opening_cdf(weights, opening_hours):
     """(formats, kinds of days, 24) cumulative shares of the hours in which stores are open.
 
@@ -1052,6 +1315,16 @@ def opening_cdf(weights, opening_hours):
         at = STORE_FORMATS.index(row.store_format), DAY_KINDS.index(row.day_kind)
         cdf[at] = cumulative(weights * is_open)
     return cdf
+
+
+def hour_cdf_of(hours, opening_hours=None):
+    """Group.hour_cdf from rows of the seed demand_by_hour, and opening_hours in stores."""
+    weights = hours.sort_values("hour")["weight"].to_numpy(float)
+    return (
+        cumulative(weights)[None, None]
+        if opening_hours is None
+        else opening_cdf(weights, opening_hours)
+    )
 
 
 def days_of_holidays(holidays, names=None):
@@ -1092,26 +1365,26 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
     planned_units; location_formats: dict of the location_key of stores -> index in STORE_FORMATS.
     """
     return_rates = return_rates_by_month(read("return_rates"), planned_units, shape)
+    responses = response_rates_by_month(read("shortage_responses"), planned_units, shape)
     funnel = read("web_funnel").set_index("device_type").loc[list(DEVICES)]
     quantities = read("units_per_line").sort_values("quantity")
     channels, hours, baskets = read("channels"), read("demand_by_hour"), read("basket_sizes")
-    lags, gift_days = read("return_lags"), read("gift_return_days")
+    lags, gift_days, waits = read("return_lags"), read("gift_return_days"), read("waiting_lags")
     holidays, seasons = read("int_holiday_calendar"), read("gift_seasons")
     known_shares = read("known_shares").set_index("channel_group")["known_share"].astype(float)
     is_closed = (holidays["day_kind"] == CLOSED) & (holidays["precedence"] == 1)
     groups = {}
     for name in ("store", "digital"):
         is_digital = name == "digital"
-        own, traffic, hour, basket, lag = (
+        own, traffic, hour, basket, lag, wait = (
             frame[frame["channel_group"] == name]
-            for frame in (channels, is_simulated_traffic, hours, baskets, lags)
+            for frame in (channels, is_simulated_traffic, hours, baskets, lags, waits)
         )
         own = own.sort_values("channel_key")
         devices = own[[f"{device}_weight" for device in DEVICES]]
         category = own["channel_category"].to_numpy(str)
         index = traffic["demand_index"].astype(float).tolist()
         date_keys = traffic["date_key"].astype(int).tolist()
-        hour_weights = hour.sort_values("hour")["weight"].to_numpy(float)
         kinds = [DAY_KINDS.index(kind) if kind in DAY_KINDS else 0 for kind in traffic["day_kind"]]
         groups[name] = Group(
             is_digital=is_digital,
@@ -1128,11 +1401,7 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
                 number: np.flatnonzero(category == kind)
                 for number, kind in enumerate(PREFERENCES.values())
             },
-            hour_cdf=(
-                cumulative(hour_weights)[None, None]
-                if is_digital
-                else opening_cdf(hour_weights, read("opening_hours"))
-            ),
+            hour_cdf=hour_cdf_of(hour, None if is_digital else read("opening_hours")),
             location_format={} if is_digital else location_formats,
             day_kind={} if is_digital else dict(zip(date_keys, kinds, strict=True)),
             items_cdf=cumulative(basket.sort_values("items_count")["weight"]),
@@ -1142,6 +1411,8 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
             gifts=gifts_from(seasons[seasons["channel_group"] == name], holidays),
             gift_cdf=cdf_of_days(gift_days["days_after_holiday"], gift_days["weight"]),
             closed_days=days_of_holidays(holidays[is_closed & (not is_digital)]),
+            response_rates={month: rate for (of, month), rate in responses.items() if of == name},
+            wait_cdf=cdf_of_days(wait["lag_days"], wait["weight"]),
         )
     return groups
 
@@ -1215,7 +1486,7 @@ def joined(tables, daily_units, days=DAYS_OF_MONTH, most=BATCH_SIZE):
         yield batch
 
 
-def shape_from(config, demand_shape, demand_levels, habits):
+def shape_from(config, demand_shape, demand_levels, habits, next_size_share):
     """Shape from the model's configuration and seeds: pandas frames, habits a dict."""
     parameters = demand_shape.set_index("parameter")["parameter_value"]
     components = demand_levels.set_index("component").drop(columns="scope")
@@ -1237,23 +1508,47 @@ def shape_from(config, demand_shape, demand_levels, habits):
         product_shock=product_shock,
         store_shock=store_shock,
         habits=habits,
+        substitution_rate=float(config["substitution_rate"]),
+        waiting_rate=float(config["waiting_rate"]),
+        next_size_share=next_size_share,
     )
 
 
-def assortment_from(products):
-    """Assortment from gold_product_dim."""
-    names = products.select("colorway_key", "category_level_2").distinct().toPandas()
+def assortment_from(colorways, substitutes, responses):
+    """Assortment from rows of colorway_key and category_level_2, int_substitutes and a seed.
+
+    All are pandas frames; responses: the seed shortage_responses.
+    """
+    keys, categories = (
+        np.sort(colorways["colorway_key"]),
+        sorted(set(colorways["category_level_2"])),
+    )
+    substitutes = substitutes.sort_values(["colorway_key", "substitute_colorway_key"])
+    own, other = (
+        np.searchsorted(keys, substitutes[name].to_numpy())
+        for name in ("colorway_key", "substitute_colorway_key")
+    )
+    count = np.bincount(own, minlength=len(keys))
+    at = own, np.arange(len(own)) - np.repeat(np.cumsum(count) - count, count)
+    substitute, closeness = (
+        np.full((len(keys), max(1, count.max())), value) for value in (-1, 0.0)
+    )
+    substitute[at], closeness[at] = other, substitutes["closeness"].to_numpy(float)
     return Assortment(
-        colorway_keys=np.sort(names["colorway_key"].to_numpy()),
-        categories=sorted(set(names["category_level_2"])),
+        colorway_keys=keys,
+        categories=categories,
+        category_response=response_index(responses, "category", categories),
+        substitute=substitute,
+        closeness=closeness,
     )
 
 
-def shoppers_from(affinities, genders, tastes, segments, segment_orders, habits):
-    """Shoppers from int_taste_affinities, seeds and digital orders by rank of the segment.
+def shoppers_from(affinities, genders, tastes, segments, segment_orders, habits, responses):
+    """Shoppers from int_taste_affinities, seeds and yearly orders by rank of the segment.
 
-    affinities, genders, tastes, segments: pandas frames; segment_orders: dict of rank -> orders,
-    first ones apart; habits: dict of customer_lives.
+    affinities, genders, tastes, segments: pandas frames, and responses: the seed
+    shortage_responses; segment_orders: dict of rank -> (digital orders, orders in stores), first
+    ones apart; habits: dict of customer_lives.
     """
     weight = genders.set_index("value")["weight"].astype(float)
     undisclosed = weight.get("undisclosed", 0.0) / 2
@@ -1263,17 +1558,22 @@ def shoppers_from(affinities, genders, tastes, segments, segment_orders, habits)
     share = np.concatenate([g * t / t.sum() for g, t in zip(of_gender, of_taste, strict=True)])
     affinities = affinities.sort_values(["colorway_key", "shopper_class"])
     segments = segments.sort_values("segment_rank")
-    orders = np.array([segment_orders.get(rank, 0) for rank in range(len(segments))], float)
-    first_share = habits["first_order_share"]
-    orders[0] += orders.sum() * first_share / (1 - first_share)
+    ranks, first_share = range(len(segments)), habits["first_order_share"]
+    orders = np.array([segment_orders.get(rank, (0, 0)) for rank in ranks], float).T
+    orders[:, 0] += orders.sum(axis=1) * first_share / (1 - first_share)
+    total = orders.sum(axis=1, keepdims=True)
+    alike = np.full(orders.shape, 1 / len(ranks))
+    digital_share, store_share = np.divide(orders, total, out=alike, where=total > 0)
     index = segments["base_abandonment_index"].to_numpy(float)
     return Shoppers(
         class_share=share / share.sum(),
         affinity=affinities["affinity"].to_numpy(float).reshape(-1, len(share)),
-        segment_share=orders / orders.sum()
-        if orders.sum()
-        else np.full(len(index), 1 / len(index)),
+        segment_share=digital_share,
+        store_segment_share=store_share,
         segment_abandonment=np.append(index, habits["guest_abandonment_index"]),
+        segment_response=response_index(
+            responses, "segment", [*segments["segment"], UNKNOWN_SEGMENT]
+        ),
     )
 
 
@@ -1433,6 +1733,8 @@ def model(dbt, session):
         "units_per_line": dbt.ref("units_per_line"),
         "web_funnel": dbt.ref("web_funnel"),
         "known_shares": dbt.ref("known_shares"),
+        "shortage_responses": dbt.ref("shortage_responses"),
+        "waiting_lags": dbt.ref("waiting_lags"),
     }
     config = {
         "random_seed": dbt.config.get("random_seed"),
@@ -1440,11 +1742,18 @@ def model(dbt, session):
         "cart_recovery_rate": dbt.config.get("cart_recovery_rate"),
         "return_rate": dbt.config.get("return_rate"),
         "return_delay_days": dbt.config.get("return_delay_days"),
+        "substitution_rate": dbt.config.get("substitution_rate"),
+        "waiting_rate": dbt.config.get("waiting_rate"),
     }
     habits = dbt.ref("customer_lives").toPandas().set_index("parameter")["parameter_value"]
     habits = habits.astype(float).to_dict()
+    closeness = dbt.ref("substitute_closeness").toPandas().set_index("parameter")
     shape = shape_from(
-        config, dbt.ref("demand_shape").toPandas(), dbt.ref("demand_levels").toPandas(), habits
+        config,
+        dbt.ref("demand_shape").toPandas(),
+        dbt.ref("demand_levels").toPandas(),
+        habits,
+        float(closeness.loc["next_size_share", "parameter_value"]),
     )
     location_demand = dbt.ref("int_location_demand")
     locations = location_demand.toPandas().set_index("location_key")
@@ -1462,16 +1771,22 @@ def model(dbt, session):
         lambda name: seeds[name].toPandas(), traffic, shape, planned_units, formats
     )
     products = dbt.ref("gold_product_dim")
-    assortment = assortment_from(products)
+    responses = seeds["shortage_responses"].toPandas()
+    assortment = assortment_from(
+        products.select("colorway_key", "category_level_2").distinct().toPandas(),
+        dbt.ref("int_substitutes").toPandas(),
+        responses,
+    )
     attributes = dbt.ref("customer_attributes").filter("attribute = 'gender'").toPandas()
     segments = dbt.ref("customer_segments")
     lives = dbt.ref("int_customer_lives")
     # Whole millionths: a sum of doubles depends on the order that the engine takes.
-    millionths = "cast(round(annual_orders * (1 - store_share) * 1000000) as bigint)"
+    millionths = "cast(round(annual_orders * {} * 1000000) as bigint)"
+    digital, store = (millionths.format(share) for share in ("(1 - store_share)", "store_share"))
     segment_orders = (
         lives.filter("joined_date < '1900-01-02'")
         .groupBy("first_rank")
-        .agg(F.expr(f"sum({millionths})").alias("orders"))
+        .agg(F.expr(f"sum({digital})").alias("digital"), F.expr(f"sum({store})").alias("store"))
         .collect()
     )
     shoppers = shoppers_from(
@@ -1479,8 +1794,9 @@ def model(dbt, session):
         attributes,
         dbt.ref("taste_classes").toPandas(),
         segments.toPandas(),
-        {row.first_rank: row.orders for row in segment_orders},
+        {row.first_rank: (row.digital, row.store) for row in segment_orders},
         habits,
+        responses,
     )
     customers = dbt.ref("gold_customer_dim").join(
         segments.select("segment", "segment_rank"), "segment"

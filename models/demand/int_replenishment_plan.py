@@ -124,6 +124,7 @@ class Selling:
     units that come back, return_days later on average. share_bought_if_low: units bought by carts
     that meet fewer than low_inventory_threshold units of a product, per unit planned; 1 where that
     keeps no cart from buying. other_lines: dict of lines in the same cart -> share of lines.
+    replacements: added demand for what is taken in place of missing units, per unit planned.
     """
 
     day_index: dict
@@ -133,6 +134,7 @@ class Selling:
     share_bought_if_low: float
     units_per_line: float
     other_lines: dict
+    replacements: float
 
     def share_bought(self, low):
         """Units bought per unit planned of a line that is not low; others are with chance low."""
@@ -597,7 +599,8 @@ def leaving_units(location, share_bought, means, draws):
     selling = location.selling
 
     def wanted(share):
-        lines = poisson_quantile(means * share / selling.units_per_line, draws[0])
+        units = means * share * (1 + selling.replacements)
+        lines = poisson_quantile(units / selling.units_per_line, draws[0])
         return np.floor(lines * selling.units_per_line + draws[1])
 
     # What vanishes or gets damaged is spread evenly over the products.
@@ -1140,6 +1143,16 @@ def sellings_from(seeds, traffic, config):
     abandoned_if_low = min(base_rate + increase, 1)
     bought_if_low = 1 - abandoned_if_low * (1 - max(recovery_rate - increase, 0))
     line = seeds["units_per_line"].astype(float)
+    responses = seeds["replacement_demand"].set_index("response")["units_per_stockout_rate"]
+    target_rate = config["target_stockout_rate"]
+    replacements = (
+        target_rate
+        * (1 - target_rate) ** 2
+        * (
+            config["substitution_rate"] * float(responses["substitute"])
+            + config["waiting_rate"] * float(responses["wait"])
+        )
+    )
     sellings = {}
     for group in ("store", "digital"):
         days = traffic[traffic["channel_group"] == group].sort_values("date_key")
@@ -1162,6 +1175,7 @@ def sellings_from(seeds, traffic, config):
             other_lines=dict(
                 zip((items - 1).tolist(), weight * items / (weight @ items), strict=True)
             ),
+            replacements=replacements,
         )
     return sellings
 
@@ -1294,9 +1308,11 @@ def model(dbt, session):
         "cart_abandonment_base_rate": float(dbt.config.get("cart_abandonment_base_rate")),
         "cart_abandonment_increase": float(dbt.config.get("cart_abandonment_increase")),
         "cart_recovery_rate": float(dbt.config.get("cart_recovery_rate")),
+        "substitution_rate": float(dbt.config.get("substitution_rate")),
+        "waiting_rate": float(dbt.config.get("waiting_rate")),
+        "target_stockout_rate": float(dbt.config.get("target_stockout_rate")),
     }
     seed = int(dbt.config.get("random_seed"))
-    target_rate = float(dbt.config.get("target_stockout_rate"))
     products = dbt.ref("gold_product_dim")
     # Nearly all stores are standard ones: their promotions are those of a store's days.
     promotion_days = dbt.ref("int_promotion_days").filter(
@@ -1312,6 +1328,7 @@ def model(dbt, session):
         "units_per_line": dbt.ref("units_per_line"),
         "supply_schedule": dbt.ref("supply_schedule"),
         "planner_settings": dbt.ref("planner_settings"),
+        "replacement_demand": dbt.ref("replacement_demand"),
         "demand_levels": dbt.ref("demand_levels"),
         "gold_location_dim": dbt.ref("gold_location_dim").select("location_key", "location_type"),
         "int_location_demand": dbt.ref("int_location_demand").select(
@@ -1332,5 +1349,6 @@ def model(dbt, session):
     demand = dbt.ref("int_demand_plan").filter(months)
     stream = stream_of(demand, products, dbt.ref("order_packs"), planned)
     return stream.mapInArrow(
-        lambda batches: plan_stream(batches, locations, target_rate), spark_ddl(OUTPUT_SCHEMA)
+        lambda batches: plan_stream(batches, locations, config["target_stockout_rate"]),
+        spark_ddl(OUTPUT_SCHEMA),
     )

@@ -24,7 +24,12 @@ described as (
     select
         *,
         {{ date_of_key('date_key') }} as calendar_date,
-        concat(cast(cart_number as string), if(attempt = 1, '', 'R')) as cart_digits
+        concat(cast(cart_number as string), {{ cart_suffix('attempt') }}) as cart_digits,
+        concat(
+            'CART_',
+            cast(cart_number as string),
+            if(attempt = 4, {{ cart_suffix('first_attempt') }}, '')
+        ) as earlier_cart_id
     from carts
 
 ),
@@ -33,11 +38,7 @@ final as (
 
     select
         concat('CART_', described.cart_digits) as cart_id,
-        if(
-            described.attempt = 1,
-            null,
-            concat('CART_', cast(described.cart_number as string))
-        ) as recovered_from_cart_id,
+        if(described.attempt = 2, described.earlier_cart_id, null) as recovered_from_cart_id,
         if(described.is_digital, concat('SES_', described.cart_digits), null) as session_id,
         customers.customer_key,
         customers.segment,
@@ -69,6 +70,9 @@ final as (
         described.units_allocated as units_sold,
         if(described.is_abandoned, 0, described.units_requested - described.units_allocated)
             as units_lost,
+        case described.attempt when 2 then 'recovery' when 4 then 'later_visit' else 'first' end
+            as cart_role,
+        if(described.attempt = 4, described.earlier_cart_id, null) as waited_since_cart_id,
         if(described.is_digital, 'ecommerce', 'pos') as source_system,
         {{ audit_columns() }}
     from described

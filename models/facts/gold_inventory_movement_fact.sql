@@ -43,8 +43,8 @@ sold_or_returned as (
             when channels.is_digital then 'digital_shipment'
             else 'store_sale'
         end as movement_source,
-        -- The digits of the line; R for a recovery cart and T for a return become digits too.
-        translate(substring(sales_fact.line_item_id, 6), 'RT', '23') as source_digits,
+        -- The digits of the line; letters for the attempt and T for a return become digits too.
+        translate(substring(sales_fact.line_item_id, 6), 'RTSW', '2345') as source_digits,
         sales_fact.product_key,
         sales_fact.location_key,
         case

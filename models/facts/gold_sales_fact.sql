@@ -87,10 +87,16 @@ product_costs as (
 sold as (
 
     select
-        -- ids, with an R when the cart was left and came back
+        -- ids
         cart_line_id,
+        attempt,
+        concat(cast(cart_line_id as string), {{ line_suffix('attempt') }}) as line_digits,
         cart_number,
-        if(attempt = 1, '', 'R') as attempt_suffix,
+        concat(
+            cast(cart_number as string), {{ cart_suffix(cart_attempt('attempt', 'first_attempt')) }}
+        ) as cart_digits,
+        {{ line_role('attempt') }} as line_role,
+        {{ lost_sale_id('attempt', 'cart_line_id', 'first_attempt') }} as lost_sale_id,
         customer_key as customer_key_of_cart,
         product_key,
         location_key,
@@ -167,7 +173,11 @@ described as (
             {{ customer_number('dated.customer_key_of_cart') }} = later_versions.customer_number
             and dated.calendar_date
             between later_versions.effective_date and later_versions.expiration_date
-    left join line_fits on dated.is_return and dated.cart_line_id = line_fits.cart_line_id
+    left join line_fits
+        on
+            dated.is_return
+            and dated.cart_line_id = line_fits.cart_line_id
+            and dated.attempt = line_fits.attempt
 
 ),
 
@@ -214,10 +224,6 @@ valued as (
 
     select
         *,
-        -- A T marks the return of a line.
-        concat(cast(cart_line_id as string), attempt_suffix, if(is_return, 'T', ''))
-            as line_digits,
-        concat(cast(cart_number as string), attempt_suffix) as cart_digits,
         sign * quantity_sold * net_price_cents as net_cents,
         sign * quantity_sold * cost_cents as total_cost_cents,
         -- Tax of the sale is rounded once, half up; a return takes back exactly that.
@@ -231,8 +237,9 @@ valued as (
 final as (
 
     select
-        concat('TXN_', if(is_return, line_digits, cart_digits)) as transaction_id,
-        concat('LINE_', line_digits) as line_item_id,
+        -- A T marks the return of a line.
+        concat('TXN_', if(is_return, concat(line_digits, 'T'), cart_digits)) as transaction_id,
+        concat('LINE_', line_digits, if(is_return, 'T', '')) as line_item_id,
         customer_key,
         product_key,
         {{ date_key('calendar_date') }} as date_key,
@@ -245,25 +252,9 @@ final as (
         location_key,
         channel_key,
         concat('ORD_', cart_digits) as order_number,
+        if(is_digital, null, {{ place_in_store('POS', 'pos_terminal', 6) }}) as pos_terminal_id,
         if(
-            is_digital,
-            null,
-            concat(
-                'POS_',
-                cast(location_key as string),
-                '_',
-                cast({{ uniform_int('pos_terminal', ['cart_number'], 1, 6) }} as string)
-            )
-        ) as pos_terminal_id,
-        if(
-            channel_code = 'STORE_POS',
-            concat(
-                'ASC_',
-                cast(location_key as string),
-                '_',
-                cast({{ uniform_int('sales_associate', ['cart_number'], 1, 12) }} as string)
-            ),
-            null
+            channel_code = 'STORE_POS', {{ place_in_store('ASC', 'sales_associate', 12) }}, null
         ) as sales_associate_id,
         quantity_sold,
         if(is_return, quantity_sold, quantity_requested) as quantity_requested,
@@ -284,12 +275,13 @@ final as (
         payment_method,
         unit_cost,
         return_reason,
-        concat('LINE_', line_digits) as sale_id,
+        concat('LINE_', line_digits, if(is_return, 'T', '')) as sale_id,
         net_cents / 100.0D as revenue,
         promotion_key,
         concat('CART_', cart_digits) as cart_id,
-        if(is_return, concat('LINE_', cast(cart_line_id as string), attempt_suffix), null)
-            as original_line_item_id,
+        if(is_return, concat('LINE_', line_digits), null) as original_line_item_id,
+        line_role,
+        lost_sale_id,
         if(is_digital, 'ecommerce', 'pos') as source_system,
         {{ audit_columns() }}
     from valued

@@ -3,8 +3,9 @@ with
 inventory as (
 
     select * from {{ ref('gold_inventory_fact') }}
-    -- The last closed day shows which stockouts were going on.
-    where is_stockout and {{ is_new('date_key', days_back=1) }}
+    -- The last closed day shows which stockouts were going on; of those that ended since, somebody
+    -- may come again who was there in vain.
+    where is_stockout and {{ is_new('date_key', days_back=longest_wait() + 1) }}
 
 ),
 
@@ -53,7 +54,9 @@ lost_by_run as (
         runs.start_date,
         sum(lost_sales_days.lost_attempts) as lost_attempts,
         sum(lost_sales_days.lost_quantity) as lost_quantity,
-        sum(lost_sales_days.lost_cents) as lost_cents
+        sum(lost_sales_days.lost_cents) as lost_cents,
+        sum(lost_sales_days.substituted_quantity) as substituted_quantity,
+        sum(lost_sales_days.bought_later_quantity) as bought_later_quantity
     from runs
     inner join lost_sales_days
         on
@@ -87,7 +90,9 @@ events as (
         or last_days.peak_days_so_far > first_days.peak_days_so_far as is_peak_season,
         coalesce(lost_by_run.lost_attempts, 0) as lost_attempts,
         coalesce(lost_by_run.lost_quantity, 0) as lost_quantity,
-        coalesce(lost_by_run.lost_cents, 0) as lost_cents
+        coalesce(lost_by_run.lost_cents, 0) as lost_cents,
+        coalesce(lost_by_run.substituted_quantity, 0) as substituted_quantity,
+        coalesce(lost_by_run.bought_later_quantity, 0) as bought_later_quantity
     from runs
     inner join peak_days as first_days on runs.start_date = first_days.calendar_date
     inner join peak_days as last_days on runs.last_date = last_days.calendar_date
@@ -125,6 +130,10 @@ final as (
         start_date as stockout_start_date,
         end_date as stockout_end_date,
         date_add(end_date, 1) as restocked_date,
+        cast(substituted_quantity as int) as substituted_quantity,
+        cast(bought_later_quantity as int) as bought_later_quantity,
+        cast(lost_quantity - substituted_quantity - bought_later_quantity as int)
+            as finally_lost_quantity,
         {{ audit_columns('wms') }}
     from ended
 

@@ -49,6 +49,7 @@ sold as (
 
     select
         lines.cart_line_id,
+        lines.attempt,
         lines.date_key,
         lines.product_key,
         {{ customer_number('lines.customer_key') }} as customer_number,
@@ -82,6 +83,9 @@ final as (
 
     select
         worn.cart_line_id,
+        worn.attempt,
+        concat('LINE_', cast(worn.cart_line_id as string), {{ line_suffix('worn.attempt') }})
+            as line_item_id,
         worn.date_key,
         worn.product_key,
         worn.customer_number,

@@ -105,12 +105,36 @@ sessions as (
 
 ),
 
+-- Of a cart, its lines in their order, then their substitutes; of who comes again, what is taken.
+numbered_replacements as (
+
+    select
+        cart_line_id,
+        attempt,
+        row_number() over (
+            partition by cart_number, attempt order by cart_line_id
+        ) as replacement_number,
+        if(attempt = 3, count(*) over (partition by cart_number, attempt), 0) as substitutes
+    from outcomes
+    where attempt > 2
+
+),
+
 lines as (
 
     select
         {{- session_column_list }}
         outcomes.cart_line_id,
-        outcomes.cart_line_id - sessions.first_cart_line_id as lines_before,
+        case outcomes.attempt
+            when 3
+                then
+                    sessions.items_count
+                    - numbered_replacements.substitutes
+                    + numbered_replacements.replacement_number
+                    - 1
+            when 4 then numbered_replacements.replacement_number - 1
+            else outcomes.cart_line_id - sessions.first_cart_line_id
+        end as lines_before,
         outcomes.product_key,
         cast(
             outcomes.quantity_requested * (outcomes.price_cents - outcomes.discount_cents) as bigint
@@ -119,7 +143,11 @@ lines as (
     inner join outcomes
         on
             sessions.cart_number = outcomes.cart_number
-            and sessions.attempt = outcomes.attempt
+            and sessions.attempt = {{ cart_attempt('outcomes.attempt', 'outcomes.first_attempt') }}
+    left join numbered_replacements
+        on
+            outcomes.cart_line_id = numbered_replacements.cart_line_id
+            and outcomes.attempt = numbered_replacements.attempt
 
 ),
 

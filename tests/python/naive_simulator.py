@@ -23,6 +23,8 @@ CARRIED_BY_LINE = (
     "return_lag_days",
     "restock_delay_days",
 )
+SUBSTITUTE_HAS_ITS_OWN = ("product_key", "price_cents", "discount_cents", "promotion_key")
+FIRST, RECOVERY, SUBSTITUTE, LATER_VISIT = 1, 2, 3, 4  # attempts
 CARRIED_BY_CART = (
     "customer_key",
     "channel_key",
@@ -74,7 +76,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             continue  # it is still on its way on the last day
         arriving[due].append((product, quantity, to_key(ordered_on)))
     coming_back = defaultdict(list)
-    recoveries = defaultdict(list)
+    coming_again = defaultdict(list)  # lines of carts that were left, and of shoppers who wait
     written_off = defaultdict(list)
     outcomes, cart_outcomes, snapshots, events = {}, {}, {}, []
 
@@ -103,7 +105,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
 
         # 4 triggers
         lines = [dict(line, attempt=1) for line in cart_lines if line["date_key"] == date_key]
-        lines += recoveries[date_key]
+        lines += coming_again[date_key]
         carts = defaultdict(list)
         demand = defaultdict(int)
         for line in lines:
@@ -120,14 +122,14 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             head = cart[0]
             # 5 abandonment and recovery
             abandoned = comes_back = False
-            if head["is_digital"] and attempt == 1:
+            if head["is_digital"] and attempt == FIRST:
                 rate = min(1.0, head["base_abandonment_rate"] + increase)
                 abandoned = head["abandonment_draw"] < rate
             if abandoned:
                 comes_back = head["recovery_draw"] < max(0.0, rules.cart_recovery_rate - increase)
                 if comes_back:
                     back_on = to_key(today + timedelta(days=head["recovery_lag_days"]))
-                    recoveries[back_on] += [dict(line, attempt=2) for line in cart]
+                    coming_again[back_on] += [dict(line, attempt=RECOVERY) for line in cart]
             else:
                 surviving += cart
             cart_outcomes[cart_number, attempt] = {name: head[name] for name in CARRIED_BY_CART} | {
@@ -148,6 +150,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                     for line in cart
                 ),
                 "order_cents": 0,
+                "first_attempt": head.get("first_attempt", attempt),
             }
             for line in cart:
                 outcomes[line["cart_line_id"], attempt] = {
@@ -161,30 +164,100 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                     "is_abandoned": abandoned,
                     "inventory_at_purchase": None,
                     "quantity_allocated": 0,
+                    "first_attempt": line.get("first_attempt", attempt),
+                    "substitute_product_key": None,
+                    "quantity_substituted": 0,
+                    "wait_lag_days": None,
                 }
         # 6 allocation
         surviving.sort(
             key=lambda x: (
                 x["time_key"],
-                x["allocation_draw"] if x["attempt"] == 1 else x["recovery_allocation_draw"],
+                x["allocation_draw"] if x["attempt"] == FIRST else x["recovery_allocation_draw"],
                 x["cart_line_id"],
             )
         )
-        for line in surviving:
-            product = line["product_key"]
-            got = min(line["quantity_requested"], available[product])
-            outcome = outcomes[line["cart_line_id"], line["attempt"]]
+
+        def serve(line, wanted, outcome, today=today):
+            product = outcome["product_key"]
+            got = min(wanted, available[product])
             outcome["inventory_at_purchase"] = available[product]
             outcome["quantity_allocated"] = got
-            order = cart_outcomes[line["cart_number"], line["attempt"]]
-            order["units_allocated"] += got
-            order["order_cents"] += got * (line["price_cents"] - line["discount_cents"])
             available[product] -= got
             if line["is_digital"]:
                 reserved[product] += got
             if got and line["return_lag_days"] is not None:
                 wait = line["return_lag_days"] + line["restock_delay_days"]
                 coming_back[to_key(today + timedelta(days=wait))].append((product, got))
+            order = cart_outcomes[line["cart_number"], line["attempt"]]
+            order["units_allocated"] += got
+            order["order_cents"] += got * (outcome["price_cents"] - outcome["discount_cents"])
+            return got
+
+        short = []
+        for line in surviving:
+            outcome = outcomes[line["cart_line_id"], line["attempt"]]
+            got = serve(line, line["quantity_requested"], outcome)
+            missing = line["quantity_requested"] - got
+            if missing and line["attempt"] != LATER_VISIT:
+                short.append((line, outcome, missing))
+        # What nobody chose first goes to who is short, in the same order.
+        for line, outcome, missing in short:
+            if line["shortage_response"] == "substitute":
+                key = line["cart_line_id"], SUBSTITUTE
+                own = {name: line[f"substitute_{name}"] for name in SUBSTITUTE_HAS_ITS_OWN}
+                outcomes[key] = (
+                    outcome
+                    | own
+                    | {
+                        "quantity_requested": missing,
+                        "opening_available": opening[line["substitute_product_key"]],
+                    }
+                )
+                got = serve(line, missing, outcomes[key])
+                outcome["substitute_product_key"] = line["substitute_product_key"]
+                outcome["quantity_substituted"] = got
+                cart = cart_outcomes[line["cart_number"], line["attempt"]]
+                cart["items_count"] += got > 0
+                cart["units_requested"] += got
+                cart["value_cents"] += got * (own["price_cents"] - own["discount_cents"])
+            if line["shortage_response"] == "wait":
+                outcome["wait_lag_days"] = line["wait_lag_days"]
+                again = dict(line, attempt=LATER_VISIT, quantity_requested=missing)
+                again["first_attempt"] = line["attempt"]
+                back_on = to_key(today + timedelta(days=line["wait_lag_days"]))
+                coming_again[back_on].append(again)
+        # Who comes again and finds nothing leaves without a cart.
+        for (cart_number, attempt), cart in carts.items():
+            if attempt != LATER_VISIT:
+                continue
+            looked_for = [outcomes[line["cart_line_id"], attempt] for line in cart]
+            taken = [line for line in looked_for if line["quantity_allocated"]]
+            low = [x for x in taken if x["opening_available"] < rules.low_inventory_threshold]
+            triggers = {
+                "inventory_constrained_items": len(low),
+                "low_inventory_trigger": bool(low),
+                "capacity_exceeded_trigger": calendar_day["is_peak_season"]
+                and any(demand[x["product_key"]] > x["opening_available"] for x in taken),
+            }
+            for line in looked_for:
+                line.update(triggers)
+            visit = cart_outcomes.pop((cart_number, attempt))
+            if taken:
+                cart_outcomes[cart_number, attempt] = (
+                    visit
+                    | triggers
+                    | {
+                        "first_cart_line_id": min(
+                            line["cart_line_id"]
+                            for line in cart
+                            if outcomes[line["cart_line_id"], attempt]["quantity_allocated"]
+                        ),
+                        "items_count": len(taken),
+                        "units_requested": visit["units_allocated"],
+                        "value_cents": visit["order_cents"],
+                    }
+                )
         # 7 adjustments
         for product, quantity, damaged_on in written_off[date_key]:
             damaged[product] -= quantity

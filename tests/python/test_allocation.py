@@ -102,6 +102,12 @@ def make_line(line_id, day, product=1, quantity=1, **changes):
         "price_cents": 1000 + line_id % 1000,
         "discount_cents": 10 * (line_id % 2),
         "device_number": None,
+        "shortage_response": "leave",
+        "substitute_product_key": None,
+        "substitute_price_cents": None,
+        "substitute_discount_cents": None,
+        "substitute_promotion_key": None,
+        "wait_lag_days": None,
     } | changes
 
 
@@ -138,13 +144,20 @@ def state_rows(allocation, location, answers, closed):
         and row["is_damage"]
         and date_key <= closed
     ]
-    waiting = [
-        line
-        for line in lines
-        if line["date_key"] <= closed
-        and carts[line["cart_number"], 1]["is_recovery_due"]
-        and to_date(line["date_key"]) + timedelta(days=line["recovery_lag_days"]) > to_date(closed)
-    ]
+    waiting = []
+    for line in lines:
+        for attempt in (1, 2):
+            played = outcomes.get((line["cart_line_id"], attempt))
+            if played is None or played["date_key"] > closed:
+                continue
+            cart = carts[line["cart_number"], attempt]
+            lag = line["recovery_lag_days"] if cart["is_recovery_due"] else played["wait_lag_days"]
+            due_day = day_number(played["date_key"]) + (lag or 0)
+            if due_day > day_number(closed):
+                is_left = cart["is_recovery_due"]
+                missing = played["quantity_requested"] - played["quantity_allocated"]
+                again = {"attempt": 2 if is_left else 4, "first_attempt": 2 if is_left else attempt}
+                waiting.append(line | again | {"due_day": due_day, "units": missing})
     opening = [row for row in plan if row["month_key"] == first_month and row["opening_in_transit"]]
     return (
         (allocation.STOCK, stock, position_order),
@@ -206,10 +219,14 @@ def stream_table(allocation, locations, location_batches=1, closed=None, answers
     types |= {name: pa.from_numpy_dtype(kind) for name, kind in allocation.LINE_FIELDS.items()}
     types |= dict.fromkeys(allocation.SMALL_FIELDS, pa.int16())
     rows = [
-        {name: row.get(name) if row["packed"] is None or name in fields else None for name in types}
+        {name: row.get(name) for name in (types if is_line(allocation, row) else fields)}
         for row in rows
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema(types))
+
+
+def is_line(allocation, row):
+    return row["stream_kind"] in (allocation.WAITING_LINE, allocation.CART_LINE)
 
 
 def is_of(row, months, closed):
@@ -228,7 +245,7 @@ def pack(allocation, row):
         row["packed"] += [float(day) for day in row["failed_order_days"]]
     elif kind == allocation.ADJUSTMENT:
         row["date_key"] = row["date_key"] // 100 * 100
-    elif row["packed"]:
+    elif row["packed"] and kind != allocation.WAITING_LINE:
         row["date_key"] = 0
 
 
@@ -327,6 +344,7 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
             "recovery_draw": draw(draws),
             "recovery_lag_days": draw(st.integers(1, 7)),
         }
+        wait_lag_days = draw(st.integers(1, 14))
         cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
         cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
         cart["customer_key"] = draw(st.integers(1, 5))
@@ -334,6 +352,19 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
         on_shelf = [p for p, from_day in launched.items() if from_day <= day]
         for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
             comes_back = draw(st.booleans())
+            response = draw(st.sampled_from(["substitute", "wait", "leave"]))
+            others = sorted(launched.keys() - {product})
+            if response == "substitute" and others:
+                chosen = {
+                    "substitute_product_key": draw(st.sampled_from(others)),
+                    "substitute_price_cents": draw(st.integers(500, 900)),
+                    "substitute_discount_cents": draw(st.integers(0, 90)),
+                    "substitute_promotion_key": draw(st.integers(0, 3)),
+                }
+            elif response == "wait":
+                chosen = {"wait_lag_days": wait_lag_days}
+            else:
+                response, chosen = "leave", {}
             lines.append(
                 make_line(
                     block + len(lines) + 1,
@@ -344,6 +375,8 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
                     recovery_allocation_draw=draw(draws),
                     return_lag_days=draw(st.integers(1, 9)) if comes_back else None,
                     restock_delay_days=draw(st.integers(1, 3)) if comes_back else None,
+                    shortage_response=response,
+                    **chosen,
                     **cart,
                 )
             )
@@ -427,7 +460,7 @@ def worlds(draw):
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(world=worlds())
 def test_random_worlds_agree_line_by_line(compare_locations, world):
     compare_locations(**world)
@@ -445,11 +478,12 @@ def later(answers, closed):
 
 def contents(simulator):
     """What a simulator goes on with, in a form that can be compared."""
-    agendas = ("due_orders", "due_returns", "due_write_offs", "due_recoveries")
+    agendas = ("due_orders", "due_returns", "due_write_offs", "due_lines")
     due = {name: due_by_day(getattr(simulator, name)) for name in agendas}
     names = ("available", "damaged", "in_transit", "stockout_days", "last_receipt")
     stock = {name: getattr(simulator, name).tolist() for name in names}
-    return due, stock, simulator.day, simulator.waiting_lines.to_pylist()
+    waiting = simulator.waiting_lines
+    return due, stock, simulator.day, [] if waiting is None else waiting.to_pylist()
 
 
 def due_by_day(agenda):
@@ -457,7 +491,7 @@ def due_by_day(agenda):
     found = defaultdict(list)
     for day, parts in agenda.parts.items():
         rows = [row for part in parts for row in zip(*(c.tolist() for c in part), strict=True)]
-        if rows := sorted(row for row in rows if len(row) == 1 or row[1]):
+        if rows := sorted(row for row in rows if row[1]):
             found[day] = rows
     return found
 
@@ -536,10 +570,15 @@ def write_inputs(allocation, tables, locations):
     for line in rows["int_cart_lines"]:
         line["unit_price"] = line["price_cents"] / 100
         line["discount_amount"] = line["discount_cents"] / 100
+        if line["substitute_product_key"]:
+            line["substitute_unit_price"] = line["substitute_price_cents"] / 100
+            line["substitute_discount_amount"] = line["substitute_discount_cents"] / 100
     fields = allocation.PLAN_FIELDS | allocation.ADJUSTMENT_FIELDS | allocation.LINE_FIELDS
     types = {name: pa.from_numpy_dtype(kind) for name, kind in fields.items()}
     types |= {"month_key": pa.int32(), "failed_order_days": pa.list_(pa.int32())}
-    types |= dict.fromkeys(("unit_price", "discount_amount"), pa.float64())
+    money = ("unit_price", "discount_amount")
+    money += tuple(f"substitute_{name}" for name in money)
+    types |= dict.fromkeys(money, pa.float64())
     days = ("is_review_day", "is_receipt_day", "is_peak_season")
     lengths = ("lead_time_days", "days_since_review", "review_period_days")
     types |= dict.fromkeys(lengths, pa.int32()) | dict.fromkeys(days, pa.bool_())
@@ -548,7 +587,7 @@ def write_inputs(allocation, tables, locations):
         ("date_key", *lengths, "arrival_date", *days),
         (*allocation.PLAN_FIELDS, "month_key", "failed_order_days"),
         tuple(allocation.ADJUSTMENT_FIELDS),
-        (*allocation.LINE_FIELDS, "unit_price", "discount_amount"),
+        (*allocation.LINE_FIELDS, *money),
     )
     for name, of_table in zip(rows, columns, strict=True):
         schema = {"location_key": pa.int32()} | {column: types[column] for column in of_table}
@@ -715,6 +754,108 @@ def test_returns_of_a_product_due_on_one_day_all_come_back(compare):
     _, _, snapshots, _ = compare(make_calendar(START, 6), plan, lines)
     assert snapshots[1, to_key(START + timedelta(days=4))]["quantity_available"] == 0
     assert snapshots[1, to_key(START + timedelta(days=5))]["quantity_available"] == 6
+
+
+SUBSTITUTE = {
+    "shortage_response": "substitute",
+    "substitute_product_key": 2,
+    "substitute_price_cents": 700,
+    "substitute_discount_cents": 70,
+    "substitute_promotion_key": 3,
+}
+WAITS = {"shortage_response": "wait", "wait_lag_days": 3}
+
+
+def test_substitutes_are_what_nobody_chose_first_in_order_of_time(compare):
+    """Two units of the second product are left by who chose it; the earlier shopper has them."""
+    lines = [
+        make_line(1, START, 1, 2, time_key=1600, **SUBSTITUTE),
+        make_line(2, START, 1, 3, time_key=900, **SUBSTITUTE),
+        make_line(3, START, 2, 1, time_key=2000),
+    ]
+    plan = make_plan(START, 1, [1, 2], opening=3, level=0)
+    outcomes, carts, _, _ = compare(make_calendar(START, 1), plan, lines)
+    # All three of the first product go to the earlier shopper.
+    assert (1, 2) not in outcomes
+    assert outcomes[1, 1]["quantity_allocated"] == 0
+    assert outcomes[1, 1]["substitute_product_key"] == 2
+    assert outcomes[1, 1]["quantity_substituted"] == 2
+    substitute = outcomes[1, 3]
+    assert substitute["product_key"] == 2
+    assert (substitute["inventory_at_purchase"], substitute["quantity_allocated"]) == (2, 2)
+    assert (substitute["price_cents"], substitute["promotion_key"]) == (700, 3)
+    # The cart asks for two units, and for two more instead of them.
+    assert (carts[1, 1]["items_count"], carts[1, 1]["units_requested"]) == (2, 4)
+    assert carts[1, 1]["units_allocated"] == 2
+    assert carts[1, 1]["order_cents"] == 2 * (700 - 70)
+
+
+def test_a_substitute_that_is_out_too_ends_it(compare):
+    lines = [make_line(1, START, 1, 1, **SUBSTITUTE), make_line(2, START, 2, 1)]
+    plan = make_plan(START, 5, [1, 2], opening=0, level=0)
+    outcomes, carts, _, _ = compare(make_calendar(START, 5), plan, lines)
+    assert outcomes[1, 3]["quantity_allocated"] == 0
+    assert (carts[1, 1]["items_count"], carts[1, 1]["units_requested"]) == (1, 1)
+    assert set(outcomes) == {(1, 1), (1, 3), (2, 1)}
+
+
+@pytest.mark.parametrize(("lag", "finds"), [(3, 0), (5, 2)])
+def test_who_waits_asks_again_once_and_finds_what_came(compare, lag, finds):
+    """A delivery comes on the fifth day; who comes before finds nothing and has no cart."""
+    line = make_line(1, START, 1, 3, **WAITS | {"wait_lag_days": lag})
+    plan = make_plan(START, 9, [1], opening=1, level=0, in_transit=2)
+    calendar = make_calendar(START, 9, 5, 4, -START.toordinal())
+    assert [day["is_receipt_day"] for day in calendar].index(True) == 4
+    outcomes, carts, _, _ = compare(calendar, plan, [line])
+    assert outcomes[1, 1]["wait_lag_days"] == lag
+    again = outcomes[1, 4]
+    assert again["date_key"] == to_key(START + timedelta(days=lag))
+    assert (again["quantity_requested"], again["quantity_allocated"]) == (2, finds)
+    assert ((1, 4) in carts) == bool(finds)
+    if finds:
+        assert (carts[1, 4]["units_requested"], carts[1, 4]["units_allocated"]) == (2, 2)
+    assert (1, 3) not in outcomes
+
+
+def test_a_cart_that_was_left_may_come_back_short_and_wait(compare):
+    """Its wait begins on the day on which it came back; the visit tells which attempt it was."""
+    cart = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
+    cart |= {"recovery_draw": 0.0, "recovery_lag_days": 2}
+    plan = make_plan(START, 9, [1], opening=0, level=0, in_transit=2)
+    line = make_line(1, START, 1, **cart, **WAITS)
+    calendar = make_calendar(START, 9, 5, 4, -START.toordinal())
+    outcomes, carts, _, _ = compare(calendar, plan, [line], threshold=0)
+    assert outcomes[1, 1]["wait_lag_days"] is None
+    assert outcomes[1, 2]["wait_lag_days"] == 3
+    assert (outcomes[1, 4]["first_attempt"], outcomes[1, 4]["quantity_allocated"]) == (2, 1)
+    assert outcomes[1, 4]["date_key"] == to_key(START + timedelta(days=5))
+    assert not carts[1, 4]["is_abandoned"]
+
+
+def test_nobody_is_served_more_than_was_wanted(allocation):
+    """First, by a substitute or later: all from what was wanted, and each from a shelf."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(world=worlds())
+    def check(world):
+        rules = allocation.Rules(world["threshold"], 0.25, 0.5)
+        wanted = {}
+        for location in world["locations"].values():
+            wanted |= {line["cart_line_id"]: line for line in location[3]}
+        for outcomes, *_ in play(allocation, world["locations"], rules).values():
+            got = defaultdict(int)
+            for (line, attempt), outcome in outcomes.items():
+                got[line] += outcome["quantity_allocated"]
+                left = outcome["inventory_at_purchase"]
+                assert outcome["quantity_allocated"] <= (left or 0)
+                if attempt == 3:
+                    assert outcome["product_key"] == wanted[line]["substitute_product_key"]
+                    first = outcomes[line, outcome["first_attempt"]]
+                    assert first["quantity_substituted"] == outcome["quantity_allocated"]
+                    assert first["inventory_at_purchase"] <= first["quantity_allocated"]
+            assert all(units <= wanted[line]["quantity_requested"] for line, units in got.items())
+
+    check()
 
 
 def shops(days=40):
@@ -919,11 +1060,12 @@ def test_days_of_a_month_are_those_of_the_window(allocation):
         assert calendar.days_of_month(month).tolist() == expected
 
 
-@pytest.mark.parametrize("kind", ["PLAN", "ADJUSTMENT", "CART_LINE"])
+@pytest.mark.parametrize("kind", ["PLAN", "ADJUSTMENT", "WAITING_LINE", "CART_LINE"])
 def test_columns_of_the_stream_are_of_their_kind(allocation, kind):
     """Lines have their own columns; the others an array, the plan's with the days of failures."""
     number = getattr(allocation, kind)
-    columns = allocation.stream_columns(number, ("one", "two"), "some_day", "some_order")
+    packed = () if kind == "CART_LINE" else ("one", "two")
+    columns = allocation.stream_columns(number, packed, "some_day", "some_order")
     assert columns["stream_kind"] == str(number)
     assert (columns["date_key"], columns["cart_line_id"]) == (
         "some_day",
@@ -935,10 +1077,11 @@ def test_columns_of_the_stream_are_of_their_kind(allocation, kind):
         == {
             "PLAN": f"concat({array}, cast(failed_order_days as array<double>))",
             "ADJUSTMENT": array,
+            "WAITING_LINE": array,
             "CART_LINE": "cast(null as array<double>)",
         }[kind]
     )
-    is_line = kind == "CART_LINE"
+    is_line = kind in ("WAITING_LINE", "CART_LINE")
     of_line = {
         "product_key": "int",
         "cart_number": "bigint",
@@ -969,6 +1112,9 @@ def busy_shops(days=40):
     lost = {"is_digital": True, "base_abandonment_rate": 0.6, "abandonment_draw": 0.1}
     lost |= {"recovery_draw": 0.0, "recovery_lag_days": 7}
     returned = {"return_lag_days": 9, "restock_delay_days": 3}
+    waits = {"shortage_response": "wait", "wait_lag_days": 14}
+    other = {"shortage_response": "substitute", "substitute_price_cents": 900}
+    other |= {"substitute_discount_cents": 0, "substitute_promotion_key": 0}
     first_ranged = {1: -10, 2: -10, 3: 20, 4: 3}
     liquidated_on = START + timedelta(days=24)
     locations = {}
@@ -989,8 +1135,10 @@ def busy_shops(days=40):
             line_id = (to_key(day) * 10 + key) * 1000
             lines += [
                 make_line(line_id, day, 1 + n % 2, **returned),
-                make_line(line_id + 1, day, 1 + n % 2, 2, **lost),
+                make_line(line_id + 1, day, 1 + n % 2, 2, **lost, **waits),
                 make_line(line_id + 2, day, 2 - n % 2, 2, **lost | {"cart_number": line_id + 1}),
+                make_line(line_id + 3, day, 1, 2, **waits),
+                make_line(line_id + 4, day, 2, 2, substitute_product_key=1 + 3 * (n % 2), **other),
             ]
             adjustment = {"date_key": to_key(day), "adjusted_quantity": 1, "write_off_lag_days": 6}
             adjustments += [

@@ -74,6 +74,9 @@ def shape(demand):
             "size_accuracy": 0.95,
             "other_person_share": 0.12,
         },
+        substitution_rate=0.5,
+        waiting_rate=0.2,
+        next_size_share=0.1,
     )
 
 
@@ -95,7 +98,9 @@ def shoppers(demand):
         class_share=np.full(CLASSES, 1 / CLASSES),
         affinity=np.ones((COLORWAYS, CLASSES)),
         segment_share=np.array([0.5, 0.5]),
+        store_segment_share=np.array([0.25, 0.75]),
         segment_abandonment=np.array([1.1, 0.9, 1.0]),
+        segment_response=np.ones((3, 2)),
     )
 
 
@@ -126,6 +131,8 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         gifts={},
         gift_cdf=np.ones(1),
         closed_days=np.array([], int),
+        response_rates={MONTH: np.array([0.5, 0.2])},
+        wait_cdf=demand.cumulative([1, 0, 2, 1]),
     )
 
 
@@ -200,16 +207,36 @@ def size_of(lines):
 
 
 def assortment_of(demand):
-    return demand.Assortment(np.arange(COLORWAYS) + 1, CATEGORIES)
+    """Each colorway may be replaced by the three before and after it, as far as of its category."""
+    own = np.arange(COLORWAYS)[:, None]
+    other = own + np.array([-3, -2, -1, 1, 2, 3])
+    return demand.Assortment(
+        colorway_keys=np.arange(COLORWAYS) + 1,
+        categories=CATEGORIES,
+        category_response=np.ones((len(CATEGORIES), 2)),
+        substitute=np.where(other // 10 == own // 10, other, -1),
+        closeness=1.0 / np.abs(other - own),
+    )
 
 
 def generate(
-    demand, shoppers, shape, is_digital=True, location=11, units=40.0, group=None, table=None, **of
+    demand,
+    shoppers,
+    shape,
+    is_digital=True,
+    location=11,
+    units=40.0,
+    group=None,
+    table=None,
+    assortment=None,
+    **of,
 ):
     """Lines of one location, as a pandas frame."""
     group = group or make_group(demand, is_digital, **of)
     tables = [table or make_table(location)]
-    lines = demand.generate(tables, [units], group, shoppers, assortment_of(demand), shape)
+    lines = demand.generate(
+        tables, [units], group, shoppers, assortment or assortment_of(demand), shape
+    )
     return lines.to_pandas()
 
 
@@ -756,9 +783,18 @@ def test_shoppers_are_those_of_the_seeds(demand):
         ],
         columns=["colorway_key", "shopper_class", "affinity"],
     )
-    segments = pd.DataFrame({"segment_rank": [2, 0, 1], "base_abandonment_index": [0.8, 1.2, 1.0]})
+    segments = pd.DataFrame(
+        {
+            "segment": ["vip", "new", "regular"],
+            "segment_rank": [2, 0, 1],
+            "base_abandonment_index": [0.8, 1.2, 1.0],
+        }
+    )
     habits = {"guest_abandonment_index": 1.1, "first_order_share": 0.2}
-    found = demand.shoppers_from(affinities, genders, tastes, segments, {1: 30, 2: 10}, habits)
+    seeds = affinities, genders, tastes, segments
+    orders = {1: (30, 0), 2: (10, 80)}
+    responses = responses_of(segment={"vip": (0.8, 2), "unknown": (0.9, 0.5), "regular": (3, 1)})
+    found = demand.shoppers_from(*seeds, orders, habits, responses)
     women, men = 700 / 1200, 500 / 1200
     assert found.class_share.tolist() == pytest.approx(
         [women * 0.7, women * 0.3, men * 0.1, men * 0.9]
@@ -766,10 +802,46 @@ def test_shoppers_are_those_of_the_seeds(demand):
     assert found.affinity.tolist() == [[10, 11, 12, 13], [20, 21, 22, 23]]
     # First orders are of new customers.
     assert found.segment_share.tolist() == pytest.approx([0.2, 0.6, 0.2])
+    assert found.store_segment_share.tolist() == pytest.approx([0.2, 0.0, 0.8])
     assert found.segment_abandonment.tolist() == [1.2, 1.0, 0.8, 1.1]
+    # Without a row of its own a segment does as others do.
+    assert found.segment_response.tolist() == [[1, 1], [3, 1], [0.8, 2], [0.9, 0.5]]
     # Where nobody orders online all are as likely.
-    nobody = demand.shoppers_from(affinities, genders, tastes, segments, {}, habits)
+    nobody = demand.shoppers_from(*seeds, {1: (0, 7)}, habits, responses)
     assert nobody.segment_share.tolist() == [1 / 3] * 3
+    assert nobody.store_segment_share.tolist() == pytest.approx([0.2, 0.8, 0.0])
+
+
+def responses_of(**groupings):
+    """Rows of the seed shortage_responses: by grouping a dict of value -> its two indexes."""
+    rows = [
+        (grouping, value, *indexes)
+        for grouping, values in groupings.items()
+        for value, indexes in values.items()
+    ]
+    names = ["grouping", "value", "substitution_index", "waiting_index"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_the_assortment_is_that_of_the_tables(demand):
+    """Their rows come in any order; keys have gaps, and not every colorway has a substitute."""
+    colorways = pd.DataFrame(
+        {"colorway_key": [9, 2, 7, 4], "category_level_2": ["tops", "bags", "tops", "tops"]}
+    )
+    substitutes = pd.DataFrame(
+        [(9, 7, 0.5), (4, 9, 0.25), (9, 4, 3.0), (7, 9, 1.0)],
+        columns=["colorway_key", "substitute_colorway_key", "closeness"],
+    )
+    found = demand.assortment_from(
+        colorways, substitutes, responses_of(category={"tops": (1.5, 0.5), "hats": (2, 2)})
+    )
+    assert found.colorway_keys.tolist() == [2, 4, 7, 9]
+    assert found.categories == ["bags", "tops"]
+    assert found.category_response.tolist() == [[1, 1], [1.5, 0.5]]
+    assert found.substitute.tolist() == [[-1, -1], [3, -1], [3, -1], [1, 2]]
+    assert found.closeness.tolist() == [[0, 0], [0.25, 0], [1, 0], [3, 0.5]]
+    alone = demand.assortment_from(colorways, substitutes[:0], responses_of(category={}))
+    assert alone.substitute.tolist() == [[-1]] * 4
 
 
 @pytest.mark.parametrize("is_digital", [True, False])
@@ -1142,6 +1214,14 @@ def seeds_of_groups(demand, store, digital):
             store | {"lag_days": 1, "weight": 1},
             digital | {"lag_days": 1, "weight": 1},
         ],
+        "waiting_lags": [
+            store | {"lag_days": 2, "weight": 1},
+            digital | {"lag_days": 3, "weight": 1},
+            digital | {"lag_days": 1, "weight": 1},
+        ],
+        "shortage_responses": responses_of(
+            channel_group={"digital": (1.0, 3.0), "store": (0.5, 1.0)}
+        ),
     } | seeds_of_places(demand)
 
 
@@ -1235,6 +1315,11 @@ def test_groups_are_those_of_the_seeds(demand, shape):
     rates = demand.return_rates_by_month(pd.DataFrame(seeds["return_rates"]), planned, shape)
     assert online.return_rate == {MONTH: rates["digital", MONTH]}
     assert shop.return_rate == {MONTH: rates["store", MONTH]}
+    assert (online.wait_cdf.tolist(), shop.wait_cdf.tolist()) == ([0.5, 0.5, 1], [0, 1])
+    # Three of four units are wanted in stores. Over both the rates are .5 and .2; online all of the
+    # rest wait, and would be more.
+    assert online.response_rates[MONTH].tolist() == pytest.approx([0.8, 0.2])
+    assert shop.response_rates[MONTH].tolist() == pytest.approx([0.4, 0.2])
 
 
 def make_stream(batch_rows):
@@ -1312,3 +1397,381 @@ def test_locations_are_joined_by_month_price_zone_and_products(demand):
     keys = [[table["location_key"][0].as_py() for table in batch] for batch in batches]
     assert keys == [[1, 2], [3], [6], [4], [5], [7], [8]]
     assert list(demand.joined(iter([]), {})) == []
+
+
+# What shoppers do about an empty shelf.
+
+RESPONSE_COLUMNS = [
+    "shortage_response",
+    "substitute_product_key",
+    "substitute_unit_price",
+    "substitute_discount_amount",
+    "substitute_promotion_key",
+    "wait_lag_days",
+]
+
+
+def with_rates(group, substitution, waiting):
+    """The group with other shares of lines with a substitute, and that are waited for."""
+    return replace(group, response_rates={MONTH: np.array([substitution, waiting])})
+
+
+def mixed_table(location=11, **changes):
+    """Two genders in every category, in turn, so that keys are not in the order of sections."""
+    gender = np.array(["women", "men"])[np.arange(COLORWAYS) % 2].tolist()
+    return make_table(location, **({"gender": gender} | changes))
+
+
+def mixed_assortment(demand):
+    """Of the same category and gender are every second colorway; the nearest come first to mind."""
+    assortment = assortment_of(demand)
+    own = np.arange(COLORWAYS)[:, None]
+    other = own + np.array([-6, -4, -2, 2, 4, 6])
+    return replace(
+        assortment,
+        substitute=np.where(other // 10 == own // 10, other, -1),
+        closeness=2.0 / np.abs(other - own),
+    )
+
+
+def test_what_is_done_about_an_empty_shelf_changes_no_first_choice(demand, shoppers, shape):
+    """At a rate of 0 nobody does it; at others all other columns stay as they are, to the bit."""
+    group = make_group(demand, True)
+    chosen = {
+        rates: generate(demand, shoppers, shape, units=200.0, group=with_rates(group, *rates))
+        for rates in ((0.0, 0.0), (0.5, 0.2), (1.0, 0.0), (0.0, 1.0))
+    }
+    first = chosen[0.0, 0.0].drop(columns=RESPONSE_COLUMNS)
+    for lines in chosen.values():
+        pd.testing.assert_frame_equal(lines.drop(columns=RESPONSE_COLUMNS), first, check_exact=True)
+        of_response = lines[RESPONSE_COLUMNS[1:]].notna()
+        takes = lines["shortage_response"] == "substitute"
+        assert of_response.drop(columns="wait_lag_days").eq(takes, axis=0).all(axis=None)
+        assert of_response["wait_lag_days"].equals(lines["shortage_response"] == "wait")
+    seen = {rates: set(lines["shortage_response"]) for rates, lines in chosen.items()}
+    assert seen[0.0, 0.0] == {"leave"}
+    assert seen[0.5, 0.2] == {"substitute", "wait", "leave"}
+    assert seen[1.0, 0.0] == {"substitute", "leave"}  # of what there is no substitute for
+    assert seen[0.0, 1.0] == {"wait"}
+
+
+def test_at_a_higher_rate_more_take_a_substitute(demand, shoppers, shape):
+    """One draw a line, in carts of one: more take a substitute, and who did takes the same."""
+    group = replace(make_group(demand, True), items_cdf=np.ones(1))
+    few, more = (
+        generate(demand, shoppers, shape, units=200.0, group=with_rates(group, rate, 0.2))
+        for rate in (0.3, 0.4)
+    )
+    takes = few["shortage_response"] == "substitute"
+    assert (more["shortage_response"] == "substitute")[takes].all()
+    names = ["substitute_product_key", "substitute_unit_price"]
+    assert more.loc[takes, names].equals(few.loc[takes, names])
+    both = (few["wait_lag_days"].notna()) & (more["wait_lag_days"].notna())
+    assert both.any()
+    assert more.loc[both, "wait_lag_days"].equals(few.loc[both, "wait_lag_days"])
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(0.1, 5)] * 3), min_size=1, max_size=8),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_rates_of_responses_have_their_means_and_leave_room(demand, rows, substitution, share):
+    """Both means are met, the sum is at most 1, and nobody does what has a mean of 0."""
+    weights, *index = np.array(rows).T
+    means = substitution, share * (1 - substitution)
+    rates = demand.rates_of_responses(means, np.stack(index, axis=1), weights)
+    for rate, mean, own in zip(rates, means, index, strict=True):
+        assert np.average(rate, weights=weights) == pytest.approx(mean, abs=1e-9)
+        assert (rate >= 0).all()
+        if not mean:
+            assert (rate == 0).all()
+        free = sum(rates) < 1 - 1e-9
+        scale = (rate / own)[free]
+        assert scale == pytest.approx(np.full(len(scale), scale.mean() if len(scale) else 0))
+    assert sum(rates).max() <= 1 + 1e-9
+
+
+def test_rates_with_mean_at_most_a_limit_of_each(demand):
+    """Rows of their own: the second cannot have the mean, and so has the limits."""
+    most = np.array([[0.2, 0.9, 0.9], [0.1, 0.1, 0.4]])
+    rates = demand.rates_with_mean(0.5, [1.0, 1.0, 2.0], np.ones((2, 3)), most)
+    assert rates == pytest.approx(np.array([[0.2, 1.3 / 3, 2.6 / 3], [0.1, 0.1, 0.4]]))
+
+
+@pytest.mark.parametrize("is_digital", [True, False])
+def test_responses_follow_the_indexes_of_category_and_segment(demand, shoppers, shape, is_digital):
+    """In proportion to both, with the mean of the group over all that is wanted on the day."""
+    some = replace(
+        shoppers,
+        segment_response=np.array([[1.0, 0.5], [0.8, 2.0], [1.2, 1.0]]),
+        segment_share=np.array([0.9, 0.1]),
+        store_segment_share=np.array([0.1, 0.9]),
+    )
+    assortment = replace(
+        assortment_of(demand),
+        category_response=np.array([[0.5, 2.0], [1.0, 1.0], [1.5, 0.5], [1.0, 1.0]]),
+    )
+    group = replace(with_rates(make_group(demand, is_digital), 0.4, 0.1), known_share=0.5)
+    month = demand.month_of([make_table()], [10.0], group, some, assortment, shape)
+    rates = demand.response_rates(month, group, some, assortment)
+    wanted = np.add.reduceat(month.wanted_weight, [0, 10, 20, 30], axis=1)
+    known = [0.9, 0.1] if is_digital else [0.1, 0.9]
+    of_segment = np.append(0.5 * np.array(known), 0.5)
+    for number, (rate, mean) in enumerate(zip(rates, (0.4, 0.1), strict=True)):
+        for day in range(30):
+            weights = np.outer(wanted[day], of_segment)
+            assert np.average(rate[day], weights=weights) == pytest.approx(mean)
+            index = np.outer(
+                assortment.category_response[:, number], some.segment_response[:, number]
+            )
+            assert rate[day] / index == pytest.approx(
+                np.full((4, 3), rate[day, 0, 0] / index[0, 0])
+            )
+
+
+def test_shares_of_responses_are_the_rates(demand, shoppers, shape):
+    """Of lines by category, and by segment of the shopper."""
+    some = replace(shoppers, segment_response=np.array([[1.0, 0.5], [0.6, 2.0], [1.2, 1.0]]))
+    assortment = replace(
+        assortment_of(demand),
+        category_response=np.array([[0.5, 2.0], [1.0, 1.0], [1.5, 0.5], [1.0, 1.0]]),
+    )
+    group = replace(with_rates(make_group(demand, False), 0.4, 0.2), items_cdf=np.ones(1))
+    tables = [make_table(1, make_visits(1, per_day=200))]
+    month = demand.month_of(tables, [3000.0], group, some, assortment, shape)
+    rates = np.mean(demand.response_rates(month, group, some, assortment), axis=1)
+    lines = generate(
+        *(demand, some, shape, False, 1),
+        units=3000.0,
+        group=group,
+        table=tables[0],
+        assortment=assortment,
+    )
+    # Carts of one line each, so that no substitute is in the cart already.
+    assert lines["cart_number"].is_unique
+    category = colorway_of(lines) // 10
+    segment = np.where(lines["customer_key"] == 0, 2, lines["customer_key"] % 2)
+    for rate, name in zip(rates, ("substitute", "wait"), strict=True):
+        expected = rate[category, segment]
+        answers = lines["shortage_response"] == name
+        for by in (category, segment):
+            assert answers.groupby(by).mean().to_numpy() == pytest.approx(
+                pd.Series(expected).groupby(np.asarray(by)).mean().to_numpy(), abs=0.02
+            )
+
+
+@pytest.fixture(scope="module")
+def with_substitutes(demand, shoppers, shape):
+    """Lines of a month, and those of them with a substitute: own and other colorway as numbers.
+
+    Some colorways are sold from the 10th on, others until then; all are on promotion on the 3rd
+    and 28th, each on one of its own.
+    """
+    number = np.arange(COLORWAYS)
+    promoted = [
+        [
+            {
+                "day_of_month": day,
+                "promotion_key": int(100 * day + n),
+                "discount_cents": int(10 * n + day),
+                "demand_uplift": 1.0,
+            }
+            for day in (3, 28)
+        ]
+        for n in number
+    ]
+    tenth = int(np.datetime64("2025-11-10").astype(int))
+    table = mixed_table(
+        promotion_days=pa.array(promoted, promotion_type()),
+        launch_day=np.where(number % 10 == 4, tenth, 0),
+        last_day=np.where(number % 10 == 7, tenth, 10**6),
+    )
+    lines = generate(
+        *(demand, shoppers, shape),
+        units=300.0,
+        group=with_rates(make_group(demand, True), 0.8, 0.1),
+        table=table,
+        assortment=mixed_assortment(demand),
+    )
+    takes = lines[lines["shortage_response"] == "substitute"].astype(
+        {"substitute_product_key": int, "substitute_promotion_key": int}
+    )
+    other = (takes["substitute_product_key"] - 1) // SIZES
+    return lines, takes.assign(own=colorway_of(takes), other=other)
+
+
+def test_a_substitute_is_like_what_is_wanted_and_on_sale(with_substitutes):
+    """Of one category, gender and size, or the next size of the colorway; never in the cart."""
+    lines, takes = with_substitutes
+    own, other = takes["own"], takes["other"]
+    assert len(takes) > 0.6 * len(lines)
+    assert (own // 10 == other // 10).all()
+    assert (own % 2 == other % 2).all()
+    size = (takes["substitute_product_key"] - 1) % SIZES
+    assert ((size == size_of(takes)) == (own != other)).all()
+    assert (own == other).mean() == pytest.approx(0.1, abs=0.03)
+    # Nothing is in a cart twice, whatever has run out.
+    instead = takes[["cart_number", "substitute_product_key"]]
+    asked = pd.concat(
+        [
+            lines[["cart_number", "product_key"]],
+            instead.set_axis(["cart_number", "product_key"], axis=1),
+        ]
+    )
+    assert not asked.duplicated().any()
+    assert takes.loc[other % 10 == 4, "date_key"].min() == 20251110
+    assert takes.loc[other % 10 == 7, "date_key"].max() == 20251110
+
+
+def test_a_substitute_costs_what_it_costs_on_the_day(with_substitutes):
+    _, takes = with_substitutes
+    other, day = takes["other"], takes["date_key"] % 100
+    is_promoted = day.isin([3, 28])
+    assert is_promoted.any()
+    assert (takes["substitute_promotion_key"] == np.where(is_promoted, 100 * day + other, 0)).all()
+    cents = takes[["substitute_unit_price", "substitute_discount_amount"]] * 100
+    assert (cents["substitute_unit_price"].round() == 1999 + 100 * other).all()
+    expected = np.where(is_promoted, 10 * other + day, 0)
+    assert (cents["substitute_discount_amount"].round() == expected).all()
+
+
+def naive_substitute(month, substitutes, taker, draw, next_size_share):
+    """What pick_substitutes finds for a taker (colorway, size, block, class), or (-1, None)."""
+    colorway, size, block, shopper_class = taker
+    run = [key for key in month.size_key[colorway] if key]
+    candidates, weights = substitutes.colorway[colorway], []
+    for other, closeness in zip(candidates, substitutes.closeness[colorway], strict=True):
+        on_sale = other >= 0 and month.wanted_weight[block][other] > 0
+        weights.append(closeness * substitutes.affinity[other][shopper_class] if on_sale else 0.0)
+    if (draw["next_size"] < next_size_share or not sum(weights)) and len(run) > 1:
+        larger, smaller = size + 1, size - 1
+        wants_larger = draw["substitute"] < 0.5
+        if larger >= len(run):
+            return colorway, smaller
+        return colorway, larger if wants_larger or smaller < 0 else smaller
+    if not sum(weights):
+        return -1, None
+    found = candidates[naive_pick(np.array(weights), draw["substitute"])]
+    return found, min(size, sum(key > 0 for key in month.size_key[found]) - 1)
+
+
+def test_substitutes_are_those_that_are_found_one_by_one(demand):
+    """Runs of one to three sizes, and weights, demand and draws with zeros and equal values."""
+
+    @settings(deadline=None)
+    @given(st.integers(0, 2**32))
+    def holds(seed):
+        rng = np.random.default_rng(seed)
+        colorways, lines, blocks, classes = 7, 60, 3, 4
+        runs = rng.integers(1, 4, colorways)
+        month = SimpleNamespace(
+            size_key=np.where(np.arange(3) < runs[:, None], 1 + rng.integers(0, 99), 0),
+            wanted_weight=rng.integers(0, 3, (blocks, colorways)).astype(float),
+        )
+        substitutes = demand.Substitutes(
+            colorway=rng.integers(-1, colorways, (colorways, 5)),
+            closeness=rng.integers(0, 3, (colorways, 5)) / 2,
+            affinity=rng.integers(0, 4, (colorways, classes)).astype(float),
+        )
+        product = rng.integers(0, colorways, lines)
+        takers = demand.Takers(
+            product=product,
+            size=rng.integers(0, runs[product]),
+            block=np.sort(rng.integers(0, blocks, lines)),
+            shopper_class=rng.integers(0, classes, lines),
+            draw={name: rng.integers(0, 64, lines) / 64 for name in demand.SHORTAGE_DRAWS},
+        )
+        found = demand.pick_substitutes(month, substitutes, takers, 0.25)
+        columns = takers.product, takers.size, takers.block, takers.shopper_class
+        for n, taker in enumerate(zip(*columns, strict=True)):
+            draw = {name: draws[n] for name, draws in takers.draw.items()}
+            expected = naive_substitute(month, substitutes, taker, draw, 0.25)
+            assert found[0][n] == expected[0]
+            if expected[0] >= 0:
+                assert found[1][n] == expected[1]
+
+    holds()
+
+
+def test_the_last_draw_finds_a_substitute_that_weighs_something(demand):
+    """Weights whose sum is rounded, and the last of them are 0."""
+    month = SimpleNamespace(size_key=np.ones((5, 1), int), wanted_weight=np.ones((1, 5)))
+    substitutes = demand.Substitutes(
+        colorway=np.array([[1, 2, 3, 4]]),
+        closeness=np.array([[0.1, 0.7, 0.3, 0.4]]),
+        affinity=np.array([[1.0], [1.0], [1.0], [1.0], [0.0]]),
+    )
+    zero, draw = np.zeros(1, int), {"next_size": np.ones(1), "substitute": np.array([1 - 2**-53])}
+    takers = demand.Takers(product=zero, size=zero, block=zero, shopper_class=zero, draw=draw)
+    assert demand.pick_substitutes(month, substitutes, takers, 0.1)[0].tolist() == [3]
+
+
+def test_near_substitutes_to_the_taste_are_taken_more_often(demand, shoppers, shape):
+    """Of colorway 15 the shares are closeness times affinity, of those that come into question."""
+    liked = replace(
+        shoppers, affinity=1 + (np.arange(COLORWAYS)[:, None] * 3 + np.arange(CLASSES)) % 4 * 1.0
+    )
+    group = replace(with_rates(make_group(demand, False), 1.0, 0.0), items_cdf=np.ones(1))
+    calm = replace(without_shocks(demand, shape), next_size_share=0.0)
+    table = make_table(1, [], demand_weight=np.where(np.arange(COLORWAYS) == 15, 10**8, 10**6))
+    lines = generate(demand, liked, calm, False, 1, units=2000.0, group=group, table=table)
+    lines = lines[colorway_of(lines) == 15]
+    found = (lines["substitute_product_key"].astype(int) - 1) // SIZES
+    of_class = liked.affinity[15] / liked.affinity[15].sum()
+    weights = liked.affinity[[12, 13, 14, 16, 17, 18]] / np.array([[3, 2, 1, 1, 2, 3]]).T
+    expected = (weights / weights.sum(axis=0)) @ of_class
+    shares = found.value_counts(normalize=True).sort_index()
+    assert shares.index.tolist() == [12, 13, 14, 16, 17, 18]
+    assert shares.tolist() == pytest.approx(expected.tolist(), abs=0.015)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6))
+def test_found_nearby_is_what_is_in_the_cart(demand, pairs):
+    keys, instead = (list(values) for values in zip(*pairs, strict=True))
+    found = demand.found_nearby(np.array(instead), np.array(keys), 6)
+    # What a line asks for is no reason to refuse its own substitute: it is never that.
+    expected = [
+        key in keys[:n] + keys[n + 1 :] or key in instead[:n] for n, key in enumerate(instead)
+    ]
+    assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("waits", [[1, 0, 2, 1], [0] * 13 + [1]])
+def test_lags_of_waiting_are_those_of_the_seed(demand, shoppers, shape, waits):
+    """Lines of a cart come back together."""
+    group = replace(
+        with_rates(make_group(demand, True), 0.0, 0.8), wait_cdf=demand.cumulative(waits)
+    )
+    lines = generate(demand, shoppers, shape, units=500.0, group=group)
+    lines = lines.dropna(subset="wait_lag_days")
+    of_cart = lines.groupby("cart_number")["wait_lag_days"]
+    assert (of_cart.nunique() == 1).all()
+    shares = of_cart.first().astype(int).value_counts(normalize=True)
+    expected = {n + 1: weight / sum(waits) for n, weight in enumerate(waits) if weight}
+    assert shares.to_dict() == pytest.approx(expected, abs=0.02)
+
+
+def test_responses_depend_on_the_location_and_day_alone(demand, shoppers, shape):
+    """Not on locations that are computed together, nor on the days that are."""
+    group, assortment = with_rates(make_group(demand, True), 0.5, 0.2), mixed_assortment(demand)
+    liked = replace(
+        shoppers, affinity=1 + (np.arange(COLORWAYS)[:, None] + np.arange(CLASSES)) % 3 * 1.0
+    )
+    locations = {11: 40.0, 12: 300.0, 99: 0.0}
+
+    def lines_of(keys, first=1, last=30):
+        traffic = {key: index for key, index in group.traffic.items() if key % 100 <= last}
+        tables = [mixed_table(key, visits=make_visits(key)) for key in keys]
+        return demand.generate(
+            *(tables, [locations[key] for key in keys], replace(group, traffic=traffic)),
+            *(liked, assortment, shape, MONTH * 100 + first),
+        ).to_pandas()
+
+    whole = lines_of([11, 12, 99])
+    assert set(whole["shortage_response"]) == {"substitute", "wait", "leave"}
+    alone = pd.concat([lines_of([key]) for key in locations], ignore_index=True)
+    pd.testing.assert_frame_equal(alone, whole, check_exact=True)
+    parts = pd.concat([lines_of([11, 12, 99], *days) for days in ((1, 9), (10, 10), (11, 30))])
+    by_block = parts.sort_values(["location_key", "cart_line_id"], ignore_index=True)
+    pd.testing.assert_frame_equal(by_block, whole, check_exact=True)

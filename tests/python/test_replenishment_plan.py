@@ -64,6 +64,7 @@ def store(replenishment):
             low_inventory_threshold=5,
             share_bought_if_low=1.0,
             units_per_line=1.2,
+            replacements=0.0,
             other_lines={0: 1.0},
         ),
         planner=replenishment.Planner(prior_units=4.0, product_error=0.0, place_error=0.0),
@@ -138,7 +139,9 @@ def test_both_models_have_the_same_poisson_quantile(replenishment, load_model):
 def test_no_stream_of_random_numbers_has_two_uses(replenishment, load_model):
     demand = load_model("models/demand/int_cart_lines.py")
     levels = load_model("models/demand/int_demand_levels.py")
+    visits = load_model("models/demand/int_customer_visits.py")
     streams = [demand.CARTS, demand.LINES, demand.PRODUCT_SHOCK, demand.STORE_SHOCK]
+    streams += [demand.SHORTAGES, demand.WAITS, visits.VISITS_IN_STORES, visits.VISITS_ONLINE]
     streams += [levels.PRODUCT_LEVEL, levels.REGION_LEVEL, replenishment.OUTAGES]
     streams += [replenishment.BURN_IN, replenishment.CALIBRATION, replenishment.OUTAGE_AGE]
     streams += [replenishment.PAST_SALES, replenishment.PLANNER_ERROR]
@@ -1198,6 +1201,9 @@ SELLING_CONFIG = {
     "cart_abandonment_base_rate": 0.6,
     "cart_abandonment_increase": 0.1,
     "cart_recovery_rate": 0.5,
+    "substitution_rate": 0.4,
+    "waiting_rate": 0.2,
+    "target_stockout_rate": 0.1,
 }
 
 
@@ -1221,6 +1227,9 @@ def sellings(replenishment, **changes):
             }
         ),
         "units_per_line": pd.DataFrame({"quantity": [1, 2], "weight": [3, 1]}),
+        "replacement_demand": pd.DataFrame(
+            {"response": ["wait", "substitute"], "units_per_stockout_rate": [0.25, 1.5]}
+        ),
     }
     days = pd.DataFrame(
         {
@@ -1254,6 +1263,9 @@ def test_sellings_are_those_of_the_seeds(replenishment):
     assert found["store"].other_lines == {0: 1.0}
     assert found["digital"].other_lines == pytest.approx({0: 0.4, 2: 0.6})
     assert sellings(replenishment, return_rate=0.9)["digital"].return_rate == 1
+    # At a stockout rate of 10%.
+    for selling in found.values():
+        assert selling.replacements == pytest.approx(0.1 * 0.9**2 * (0.4 * 1.5 + 0.2 * 0.25))
 
 
 @pytest.mark.parametrize(

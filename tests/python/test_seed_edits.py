@@ -168,6 +168,18 @@ LOST = [
         "braces,",
         ["not_found_in = price_response.category_level_2, value_found = belts"],
     ),
+    (
+        "shortage_responses",
+        "category,eyewear,",
+        "category,glasses,",
+        ["not_found_in = product_taxonomy.category_level_2, value_found = glasses"],
+    ),
+    (
+        "shortage_responses",
+        "segment,vip,",
+        "segment,best,",
+        ["not_found_in = customer_segments.segment, value_found = best"],
+    ),
     ("sizes", "women_numeric,2,2,66\n", "", ["sizes_have_no_gap", "sort_order = 1, next_from = 3"]),
     (
         "location_pattern",

@@ -23,8 +23,10 @@ SMALL = {
 HIGHEST = {"num_customers": 200_000, "num_products": 50_000}
 RATES = [
     *("cart_abandonment_base_rate", "cart_abandonment_increase", "cart_recovery_rate"),
-    *("return_rate", "digital_share"),
+    *("return_rate", "digital_share", "substitution_rate", "waiting_rate"),
 ]
+# Each may not exceed 1 together with another rate, which stays.
+LEFT_OUT = {"cart_abandonment_increase": 0, "waiting_rate": 0}
 
 
 def end(entry: dict, which: str) -> object:
@@ -50,18 +52,21 @@ TOGETHER = {
     "all min": {entry["name"]: end(entry, "min") for entry in SPEC},
     "all rates 0": dict.fromkeys(RATES, 0) | {"target_stockout_rate": 0},
     "all rates 1": dict.fromkeys(RATES, 1)
-    | {"cart_abandonment_base_rate": 0, "target_stockout_rate": 0.5},
-    "all carts abandoned": dict.fromkeys(RATES, 1) | {"cart_abandonment_increase": 0},
+    | {"cart_abandonment_base_rate": 0, "substitution_rate": 0, "target_stockout_rate": 0.5},
+    "all carts abandoned": dict.fromkeys(RATES, 1) | LEFT_OUT,
     "most of all": {
         entry["name"]: end(entry, "max")
         for entry in SPEC
         if entry["name"] not in (*SIZES, "digital_share")
     }
-    | {"cart_abandonment_increase": 0},
+    | LEFT_OUT,
 }
 CASES = TOGETHER | ENDS
 # The default of the other one added to these is above 1.
-REFUSED = {"cart_abandonment_base_rate max", "cart_abandonment_increase max"}
+REFUSED = {
+    *("cart_abandonment_base_rate max", "cart_abandonment_increase max"),
+    *("substitution_rate max", "waiting_rate max"),
+}
 CHOSEN = CASES if os.environ.get("STOCKTRUE_ALL_ENDS") else ["smallest, digital only"]
 
 

@@ -32,8 +32,11 @@ def allowed(entry: dict) -> str:
 
 
 ALLOWED = {entry["name"]: allowed(entry) for entry in SPEC}
-# These two may not exceed 1 together, so neither is taken to its end alone.
-SUMMED = ("cart_abandonment_base_rate", "cart_abandonment_increase")
+# These pairs may not exceed 1 together, so none is taken to its end alone.
+SUMMED = (
+    *("cart_abandonment_base_rate", "cart_abandonment_increase"),
+    *("substitution_rate", "waiting_rate"),
+)
 
 
 def message(name: str, shown: str) -> str:
@@ -108,6 +111,8 @@ RIGHT = [
     "start_date: '2000-02-29'",
     "cart_abandonment_base_rate: 0\ncart_abandonment_increase: 1",
     "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.3",
+    "substitution_rate: 1\nwaiting_rate: 0",
+    "substitution_rate: 0.7\nwaiting_rate: 0.3",
     "num_products: 143165\nnum_locations: 1000\ndate_range_days: 70",
     "end_date: today",
     "end_date: yesterday",
@@ -127,6 +132,10 @@ SPECIAL = [
         "cart_abandonment_base_rate: 0.7\ncart_abandonment_increase: 0.31",
         "cart_abandonment_increase: got 0.31, allowed: at most 1 together with"
         " cart_abandonment_base_rate (0.7)",
+    ),
+    (
+        "substitution_rate: 0.9",
+        "waiting_rate: got 0.16, allowed: at most 1 together with substitution_rate (0.9)",
     ),
     (
         "num_products: 143166\nnum_locations: 1000\ndate_range_days: 70",

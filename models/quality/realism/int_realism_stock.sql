@@ -36,9 +36,9 @@ stock_days as (
 
 ),
 
-demand_series as (
+demand_truth as (
 
-    select * from {{ ref('int_demand_series') }}
+    select * from {{ ref('gold_demand_truth') }}
 
 ),
 
@@ -101,9 +101,10 @@ stockout_durations as (
 demand as (
 
     select
-        sum(units_requested) as units_requested,
-        sum(units_requested - units_sold) as units_lost
-    from demand_series
+        sum(quantity_wanted) as units_wanted,
+        sum(quantity_wanted - quantity_sold_first) as units_missing,
+        sum(quantity_finally_lost) as units_lost
+    from demand_truth
 
 ),
 
@@ -201,7 +202,10 @@ final as (
     select
         inline(array( -- noqa: AL03
             {{ measured_ratio(
-                'lost_sales_share', 'units_lost', 'units_requested', 'units lost of those wanted'
+                'missing_share', 'units_missing', 'units_wanted', 'units not there of those wanted'
+            ) }},
+            {{ measured_ratio(
+                'lost_sales_share', 'units_lost', 'units_wanted', 'units lost of those wanted'
             ) }}
         ))
     from demand
