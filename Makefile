@@ -35,7 +35,7 @@ TEST_WAREHOUSE = $(CURDIR)/target/test/warehouse
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools engines build append test-data slim diff validate report scenario export
-.PHONY: replay learnability fingerprint test unit bench soak lint docs clean
+.PHONY: replay learnability recovery fingerprint test unit bench soak lint docs clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -107,6 +107,10 @@ replay: setup ## Publish a built world again, a day each EVERY=5s, FROM= TO=, in
 learnability: ## Print what can be learned from the tables: forecasts, stockouts, prices, baskets
 	@scripts/setup.sh learn
 	@$(TIMED) 'learnability' $(STOPPABLE) scripts/learnability.py
+
+recovery: ## Print how far true demand is recovered from sales and stock, by five methods
+	@scripts/setup.sh learn
+	@$(TIMED) 'recovery' $(STOPPABLE) scripts/demand_recovery.py
 
 fingerprint: setup ## Print rows and content hash of the tables built last
 	@$(DBT) $(TARGET) target $(if $(filter json,$(FORMAT)),--quiet) run-operation fingerprint \
