@@ -189,14 +189,13 @@ def lines(found: dict[str, Any]) -> list[str]:
     if "methods" in found:
         names = list(found["methods"])
         for figure in ("bias", "wape"):
-            width = max(len(name) for name in names) + 2
-            heading = "".join(f"{name:>{width}}" for name in names)
+            heading = "".join(f"  {name}" for name in names)
             shown += ["", f"{figure:<18}{'share':>7}{heading}"]
             for group, units in found["units"].items():
                 if group not in found["methods"]["sales"]:
                     continue
-                texts = [f"{found['methods'][name][group][figure]:.3f}" for name in names]
-                columns = "".join(f"{text:>{width}}" for text in texts)
+                figures = {name: found["methods"][name][group][figure] for name in names}
+                columns = "".join(f"  {each:>{len(name)}.3f}" for name, each in figures.items())
                 shown.append(f"  {group:<16}{units['share']:>7.3f}{columns}")
         shown += ["", "understated"]
         shown += [f"  {name:<29} {value:.3f}" for name, value in found["understated"].items()]

@@ -40,8 +40,8 @@ position_weeks as (
         truth.week_date,
         sum(truth.quantity_wanted) as units_wanted,
         sum(truth.quantity_sold_first) as units_sold_first,
-        sum(truth.quantity_substituted_in) as units_substituted_in,
-        sum(truth.quantity_sold_to_waiting) as units_sold_to_waiting
+        sum(truth.quantity_substituted_in + truth.quantity_sold_to_waiting)
+            as units_sold_instead_or_later
     from weeks
     inner join truth on weeks.week_date = truth.week_date
     group by truth.product_key, truth.location_key, truth.week_date
@@ -52,14 +52,11 @@ select
     week_date,
     sum(units_wanted) as units_wanted,
     sum(units_sold_first) as units_sold_first,
-    sum(units_substituted_in) as units_substituted_in,
-    sum(units_sold_to_waiting) as units_sold_to_waiting,
-    sum(abs(units_sold_first + units_substituted_in + units_sold_to_waiting - units_wanted))
-        as absolute_error,
-    sum(units_sold_first + units_substituted_in + units_sold_to_waiting)
-    / cast(sum(units_wanted) as double)
+    sum(units_sold_instead_or_later) as units_sold_instead_or_later,
+    sum(abs(units_sold_first + units_sold_instead_or_later - units_wanted)) as absolute_error,
+    sum(units_sold_first + units_sold_instead_or_later) / cast(sum(units_wanted) as double)
     - 1 as bias,
-    sum(abs(units_sold_first + units_substituted_in + units_sold_to_waiting - units_wanted))
+    sum(abs(units_sold_first + units_sold_instead_or_later - units_wanted))
     / cast(sum(units_wanted) as double) as wape
 from position_weeks
 group by week_date

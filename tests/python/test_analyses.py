@@ -11,6 +11,9 @@ import yaml
 from dbt.adapters.embedded.engines import start_engine
 from dbt.adapters.embedded.warehouse import Warehouse
 from deltalake import write_deltalake
+from demand_recovery_methods import bias, sales_as_they_are
+from demand_recovery_panel import load as load_seen
+from demand_recovery_panel import load_truth
 from learnability_forecast import SIMPLE, History, positions
 from learnability_metrics import wape
 from learnability_panel import load
@@ -197,6 +200,37 @@ def test_sales_understate_demand_by_what_was_lost(answer, tiny_world):
     for row in rows:
         demand = row["units_lost"] + row["units_sold"]
         assert row["understated_share"] == pytest.approx(row["units_lost"] / demand)
+
+
+def test_sales_and_demand_are_those_of_the_script(answer, tiny_world):
+    seen = load_seen(tiny_world.warehouse / SCHEMA)
+    wanted = seen.by_week(load_truth(tiny_world.warehouse / SCHEMA, seen).wanted)
+    sold = sales_as_they_are(seen)
+    rows = answer("sales_and_demand")
+    assert [row["units_wanted"] for row in rows] == wanted.sum((0, 1)).tolist()
+    for number, row in enumerate(rows):
+        of_week = wanted[:, :, number], sold[:, :, number]
+        assert row["bias"] == pytest.approx(bias(*of_week))
+        assert row["wape"] == pytest.approx(wape(*of_week))
+
+
+def test_outcomes_of_shortages_are_counted_by_category(answer, tiny_world):
+    category = {
+        row["product_key"]: row["category_level_2"]
+        for row in tiny_world.table("gold_product_dim").to_pylist()
+    }
+    rows = tiny_world.table("gold_lost_sales_fact").to_pylist()
+    outcomes = Counter((category[row["product_key"]], row["outcome"]) for row in rows)
+    for row in answer("shortage_outcomes"):
+        of_row = {
+            name: n for (kind, name), n in outcomes.items() if kind == row["category_level_2"]
+        }
+        left = of_row.pop("left", 0)
+        assert row["lines_short"] == sum(of_row.values()) + left
+        assert row["lines_substituting"] + row["lines_waiting"] == sum(of_row.values())
+        assert row["lines_waiting"] == sum(
+            n for name, n in of_row.items() if "later" in name or "wait" in name
+        )
 
 
 def test_regressions_are_those_of_least_squares(answer, tiny_world):
