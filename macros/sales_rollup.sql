@@ -128,8 +128,8 @@ select
     totals.lost_cents / 100.0D as lost_revenue,
     stockouts.stockout_rate,
     totals.gross_cents / 100.0D / nullif(totals.order_count, 0) as average_order_value,
-    coalesce(totals.units_substituted, 0) as units_substituted,
-    coalesce(totals.units_bought_later, 0) as units_bought_later
+    totals.units_substituted,
+    totals.units_bought_later
 from totals
 left join stockouts
     on

@@ -68,7 +68,7 @@ COMPARED = (
     Figure("units in carts", "cart_units"),
     Figure("units requested (carts not abandoned)", "units_requested"),
     Figure("units sold", "units_sold"),
-    Figure("units not there at first", "units_lost"),
+    Figure("units lost", "units_lost"),
     Figure("units substituted", "units_substituted"),
     Figure("units bought later", "units_bought_later"),
     Figure("units finally lost", "units_finally_lost"),

@@ -7,7 +7,7 @@ truth as (
     select
         product_key,
         location_key,
-        cast(date_trunc('week', {{ date_of_key('date_key') }}) as date) as week_date,
+        {{ week_start(date_of_key('date_key')) }} as week_date,
         quantity_wanted,
         quantity_sold_first,
         quantity_substituted_in,
@@ -25,9 +25,9 @@ days as (
 -- Weeks begin on Mondays.
 weeks as (
 
-    select cast(date_trunc('week', {{ date_of_key('date_key') }}) as date) as week_date
+    select {{ week_start(date_of_key('date_key')) }} as week_date
     from days
-    group by date_trunc('week', {{ date_of_key('date_key') }})
+    group by {{ week_start(date_of_key('date_key')) }}
     having count(*) = 7
 
 ),

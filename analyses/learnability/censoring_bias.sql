@@ -1,6 +1,6 @@
 -- By how much do sales understate demand, because what is not on the shelf cannot be sold? In
--- FreshRetailNet-50K, measured by hour, by 7.4%. What is taken in place of something else, or later,
--- counts as sales here.
+-- FreshRetailNet-50K, measured by hour, by 7.4%. What is taken in place of something else, or
+-- later, counts as sales here.
 with
 
 sales as (

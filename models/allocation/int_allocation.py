@@ -628,13 +628,13 @@ class Simulator:
         Carts that were left, and shoppers who waited, come before: their lines have smaller ids.
         """
         first = np.full(len(rows), FIRST, np.int32)
-        columns = rows, first, first, self.lines["quantity_requested"][rows]
+        columns = [rows, first, first, self.lines["quantity_requested"][rows]]
         if again := self.due_lines.take(day):
             order = np.argsort(again[0])
-            columns = (
+            columns = [
                 np.concatenate([earlier[order], today])
                 for earlier, today in zip(again, columns, strict=True)
-            )
+            ]
         return dict(zip(("row", *ASKED_FIELDS), columns, strict=True))
 
     # Longer than a screen: the steps of a morning follow each other, on the same arrays.
@@ -673,7 +673,7 @@ class Simulator:
             draw[survives],
             opening,
         )
-        self.hand_over(day, rows, position, got)
+        self.hand_over(day, rows, position, got, line_attempt != LATER_VISIT)
         short = survives[got[survives] < requested[survives]]
         short = short[line_attempt[short] != LATER_VISIT]
         cart = np.repeat(np.arange(len(first)), sizes)
@@ -765,13 +765,16 @@ class Simulator:
             "is_recovery_due": abandoned & (lines["recovery_draw"][head] < recovery_rate),
         }
 
-    def hand_over(self, day, rows, position, got):
-        """Store units leave, digital units are reserved; some will be returned. All (L,)."""
+    def hand_over(self, day, rows, position, got, may_come_back=True):
+        """Store units leave, digital units are reserved; some will be returned. All (L,).
+
+        may_come_back: booleans; what somebody waited for is kept.
+        """
         np.subtract.at(self.available, position, got)
         is_digital = self.lines["is_digital"][rows]
         np.add.at(self.reserved, position[is_digital], got[is_digital])
         wait = self.lines["return_wait_days"][rows]
-        returned = np.flatnonzero((got > 0) & (wait > 0))
+        returned = np.flatnonzero((got > 0) & (wait > 0) & may_come_back)
         self.due_returns.add(day + wait[returned], position[returned], got[returned])
 
     def adjust(self, day, adjustments):
@@ -929,6 +932,9 @@ class Month:
         columns = self.carried(RECORDS[LINE_OUTCOME], lines["row"]) | of_cart | lines
         for name in ("substitute_product_key", "wait_lag_days"):
             columns[name] = pa.array(columns[name], mask=columns[name] == 0)
+        is_kept = pa.array(columns["attempt"] == LATER_VISIT)
+        for name in ("return_lag_days", "restock_delay_days"):
+            columns[name] = pc.if_else(is_kept, None, columns[name])
         left = pa.array(columns["inventory_at_purchase"], mask=columns["is_abandoned"])
         return columns | {"inventory_at_purchase": left}
 
@@ -1241,6 +1247,7 @@ def stream_columns(kind, packed_fields, date_key, order):
 POSITION = "location_key * 4294967296 + product_key"
 
 
+# Longer than a screen: one source after the other, by conditions that all share.
 def state_sources(tables, calendar, closed_day, longest_wait):
     """Sources of the stream that tell the state at the end of a day (see State and model).
 
@@ -1337,6 +1344,7 @@ def ordered_stream(sources, location_batches):
     return stream.withColumn("stream_position", F.row_number().over(in_order))
 
 
+# Longer than a screen: dbt finds what a model reads in the text of this function alone.
 def model(dbt, session):
     """Days, line outcomes, cart outcomes and stock events (OUTPUT_SCHEMA)."""
     from pyspark.sql import functions as F

@@ -182,6 +182,7 @@ class Group:
     return_rate: dict of month_key -> share of sold lines that come back. gifts: dict of a day ->
     (share of gifts in what comes back of its sales, day of the holiday); gift_cdf: (longest lag,)
     from 1 day after it. closed_days: (N,) on which nothing is brought back.
+    special_days: dict of a day -> number of its kind, where the weekday does not tell it.
     response_rates: dict of month_key -> shares of lines whose shoppers would take a substitute and
     wait, (2,); wait_cdf: (longest wait,) from 1 day.
     """
@@ -205,6 +206,7 @@ class Group:
     gifts: dict
     gift_cdf: np.ndarray
     closed_days: np.ndarray
+    special_days: dict
     response_rates: dict
     wait_cdf: np.ndarray
 
@@ -334,6 +336,7 @@ class Carts:
     shopper_class: np.ndarray
     customer_key: np.ndarray
     segment: np.ndarray
+    hour: np.ndarray
     product: np.ndarray
     channel: np.ndarray
     items: np.ndarray
@@ -389,7 +392,7 @@ class Shortages:
     """What shoppers do if a line (L,) is not on the shelf: response, a code of RESPONSES.
 
     line: (T,) index of those with a substitute; product, size: indices of its colorway and size;
-    wait_lag: (C,) days until a cart comes back.
+    wait_lag: (C,) see wait_lags.
     """
 
     response: np.ndarray
@@ -885,6 +888,7 @@ def draw_carts(month, class_sums, visits, group, shoppers, shape):
         shopper_class=shopper_class,
         customer_key=customer_key,
         segment=segment,
+        hour=pick_rows(hours_of_blocks(month, group), block, draw["hour"]),
         product=product,
         channel=channel,
         items=1 + pick(group.items_cdf, items),
@@ -1015,13 +1019,40 @@ def draw_shortages(month, carts, lines, group, shoppers, assortment, shape):
     found = (product >= 0) & ~in_cart[asked]
     response[asked[found]] = SUBSTITUTE
     wait = month.uniforms(seed, WAITS, np.bincount(carts.block, minlength=blocks))
+    wait_lag = wait_lags(month, carts, group, wait)
+    response[(response == WAIT) & (wait_lag[lines.cart] == 0)] = LEAVE
     return Shortages(
         response=response,
         line=asked[found],
         product=product[found],
         size=size[found],
-        wait_lag=(1 + pick(group.wait_cdf, wait)).astype(np.int32),
+        wait_lag=wait_lag,
     )
+
+
+def wait_lags(month, carts, group, draw):
+    """(C,) days until shoppers who wait come again; 0 if the store is never open at their hour.
+
+    draw: (C,) uniforms. In stores it is at the same time of the day, and so the next day on which
+    the store is open then; behind the longest wait comes the shortest.
+    """
+    lag, longest = (1 + pick(group.wait_cdf, draw)).astype(np.int32), len(group.wait_cdf)
+    if group.is_digital:
+        return lag
+    days = np.arange(month.days[0], month.days[-1] + longest + 1)
+    # 1970-01-01 was a Thursday.
+    usual = np.where((days + 3) % 7 == 6, DAY_KINDS.index("sunday"), 0)
+    kind = [group.special_days.get(*day) for day in zip(days.tolist(), usual.tolist(), strict=True)]
+    is_open = np.diff(group.hour_cdf, prepend=0.0, axis=-1)[:, kind] > 0
+    is_open[:, np.isin(days, group.closed_days)] = False
+    formats = np.array([group.location_format.get(key, 0) for key in month.location_key.tolist()])
+    of_cart = formats[month.block_location[carts.block]]
+    since = month.days[month.block_day[carts.block]] - days[0]
+    for _ in range(longest):
+        is_shut = ~is_open[of_cart, since + lag, carts.hour]
+        lag[is_shut] = lag[is_shut] % longest + 1
+    lag[~is_open[of_cart, since + lag, carts.hour]] = 0
+    return lag
 
 
 def substitutes_of(month, shoppers, assortment):
@@ -1185,9 +1216,8 @@ def output(month, carts, lines, shortages, group, shape):
     cart_number = block_id[carts.block] + np.arange(len(carts.block))
     cart_number -= np.searchsorted(carts.block, blocks)[carts.block]
     first_line = np.searchsorted(block, blocks)
-    hour = pick_rows(hours_of_blocks(month, group), carts.block, carts.draw["hour"])
     quarter = carts.draw["quarter_hour"] * 4
-    time_key = hour * 100 + quarter.astype(np.int64) * 15
+    time_key = carts.hour * 100 + quarter.astype(np.int64) * 15
     recovery_lag_days = 1 + (carts.draw["recovery_lag"] * 7).astype(np.int32)
     return_lag_days, restock_delay_days = draw_returns(month, lines, group, shape)
     columns = {
@@ -1334,6 +1364,13 @@ def days_of_holidays(holidays, names=None):
     return np.sort(holidays["holiday_date"].to_numpy("datetime64[D]").astype(np.int64))
 
 
+def kinds_of_days(holidays):
+    """Group.special_days from rows of int_holiday_calendar."""
+    special = holidays[(holidays["precedence"] == 1) & holidays["day_kind"].isin(DAY_KINDS)]
+    days = special["holiday_date"].to_numpy("datetime64[D]").astype(np.int64)
+    return dict(zip(days.tolist(), map(DAY_KINDS.index, special["day_kind"]), strict=True))
+
+
 def gifts_from(seasons, holidays):
     """Group.gifts from the seed gift_seasons and int_holiday_calendar (pandas frames)."""
     gifts = {}
@@ -1411,6 +1448,7 @@ def groups_from(read, is_simulated_traffic, shape, planned_units, location_forma
             gifts=gifts_from(seasons[seasons["channel_group"] == name], holidays),
             gift_cdf=cdf_of_days(gift_days["days_after_holiday"], gift_days["weight"]),
             closed_days=days_of_holidays(holidays[is_closed & (not is_digital)]),
+            special_days=kinds_of_days(holidays),
             response_rates={month: rate for (of, month), rate in responses.items() if of == name},
             wait_cdf=cdf_of_days(wait["lag_days"], wait["weight"]),
         )
@@ -1531,7 +1569,7 @@ def assortment_from(colorways, substitutes, responses):
     count = np.bincount(own, minlength=len(keys))
     at = own, np.arange(len(own)) - np.repeat(np.cumsum(count) - count, count)
     substitute, closeness = (
-        np.full((len(keys), max(1, count.max())), value) for value in (-1, 0.0)
+        np.full((len(keys), count.max(initial=1)), value) for value in (-1, 0.0)
     )
     substitute[at], closeness[at] = other, substitutes["closeness"].to_numpy(float)
     return Assortment(

@@ -1289,6 +1289,7 @@ def stream_of(demand, products, order_packs, planned):
     return rows.withColumn("stream_position", F.row_number().over(group))
 
 
+# Longer than a screen: dbt finds what a model reads in the text of this function alone.
 def model(dbt, session):
     """One row per product, location and month (OUTPUT_SCHEMA)."""
     (world,) = dbt.ref("int_simulated_days").collect()

@@ -14,6 +14,7 @@ with
     'gold_inventory_movement_fact',
     'gold_stockout_events',
     'gold_lost_sales_fact',
+    'gold_demand_truth',
     'gold_cart_fact',
     'gold_cart_abandonment_fact',
     'gold_customer_event_fact',

@@ -169,6 +169,11 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
                     "quantity_substituted": 0,
                     "wait_lag_days": None,
                 }
+                if attempt == LATER_VISIT:  # what somebody waited for is kept
+                    outcomes[line["cart_line_id"], attempt] |= {
+                        "return_lag_days": None,
+                        "restock_delay_days": None,
+                    }
         # 6 allocation
         surviving.sort(
             key=lambda x: (
@@ -186,7 +191,7 @@ def replay(calendar, plan, adjustments, cart_lines, rules):
             available[product] -= got
             if line["is_digital"]:
                 reserved[product] += got
-            if got and line["return_lag_days"] is not None:
+            if got and outcome["return_lag_days"] is not None:
                 wait = line["return_lag_days"] + line["restock_delay_days"]
                 coming_back[to_key(today + timedelta(days=wait))].append((product, got))
             order = cart_outcomes[line["cart_number"], line["attempt"]]

@@ -29,7 +29,6 @@ FACTS = (
     "gold_cart_fact",
     "gold_inventory_fact",
     "gold_inventory_movement_fact",
-    "gold_lost_sales_fact",
     "gold_sales_daily_agg",
     "gold_sales_fact",
 )

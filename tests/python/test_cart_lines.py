@@ -121,7 +121,7 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         preferred_channels={0: np.array([0]), 1: np.array([1])},
         app_channels=(),
         known_share=0.4,
-        hour_cdf=demand.cumulative(np.ones((1, 1, 24))),
+        hour_cdf=demand.cumulative(np.ones((1, 1 if is_digital else 4, 24))),
         location_format={},
         day_kind={},
         items_cdf=demand.cumulative([5, 3, 2]),
@@ -131,6 +131,7 @@ def make_group(demand, is_digital, days=range(1, 31), device_abandonment=(1.0, 1
         gifts={},
         gift_cdf=np.ones(1),
         closed_days=np.array([], int),
+        special_days={},
         response_rates={MONTH: np.array([0.5, 0.2])},
         wait_cdf=demand.cumulative([1, 0, 2, 1]),
     )
@@ -917,6 +918,38 @@ def test_carts_come_while_the_store_is_open(demand, shoppers, shape):
     lines = generate(demand, shoppers, shape, location=1, units=400.0, group=group)
     hours = (lines["time_key"] // 100).groupby(lines["date_key"] == MONTH * 100 + 28).unique()
     assert [sorted(of_kind) for of_kind in hours] == [[12, 13], [6, 7, 8, 9]]
+
+
+def test_who_waits_comes_again_when_the_store_is_open_at_that_hour(demand, shoppers, shape):
+    """Open from noon to four, to two on Sundays and at six on one day, when others never are."""
+    first = int(np.datetime64("2025-11-01").astype(int))  # a Saturday
+    open_hours = np.zeros((1, 4, 24))
+    open_hours[0, [0, 2], 12:16] = open_hours[0, 1, 12:14] = open_hours[0, 3, 6:16] = 1
+    closed, special = first + np.array([4, 11, 32]), 14
+    group = replace(
+        make_group(demand, False),
+        hour_cdf=demand.cumulative(open_hours),
+        day_kind={MONTH * 100 + day: int(day % 7 == 2) for day in range(1, 31)}
+        | {MONTH * 100 + special + 1: 3},
+        closed_days=closed,
+        special_days={first + special: 3},
+        response_rates={MONTH: np.array([0.0, 1.0])},
+        wait_cdf=demand.cumulative([1, 0, 2, 1, 0, 0, 0, 0]),
+    )
+    lines = generate(demand, shoppers, shape, location=1, units=800.0, group=group)
+    hour, waits = lines["time_key"] // 100, lines["shortage_response"] == "wait"
+    at = first + lines["date_key"] % 100 - 1 + lines["wait_lag_days"]
+    assert not at.isin(closed).any()
+    assert (hour[(at - first) % 7 == 1] < 14).all()
+    # Nobody waits who came at six: on no other day of the eight is the store open then.
+    assert (hour >= 12)[waits].all()
+    assert (~waits).sum() > 10
+    assert (hour[~waits] < 12).all()
+    # Where the drawn day is open it stays.
+    usual = replace(group, closed_days=closed[:0], hour_cdf=demand.cumulative(np.ones((1, 4, 24))))
+    usual = generate(demand, shoppers, shape, location=1, units=800.0, group=usual)
+    assert set(usual["wait_lag_days"]) == {1, 3, 4}
+    assert lines.loc[waits, "wait_lag_days"].between(1, 8).all()
 
 
 def test_nothing_is_brought_back_or_restocked_while_stores_are_closed(demand, shoppers, shape):

@@ -246,6 +246,7 @@ def test_columns_are_traced_to_python_models_seeds_and_variables(written):
     lost = ("model.stocktrue.gold_stockout_events", "lost_sales_quantity")
     allocation, lines = "model.stocktrue.int_allocation", "model.stocktrue.int_cart_lines"
     assert columns.origins(lost) == [
+        (allocation, "attempt"),
         (allocation, "quantity_allocated"),
         (allocation, "quantity_requested"),
     ]
@@ -259,7 +260,8 @@ def test_columns_are_traced_to_python_models_seeds_and_variables(written):
     assert (VARIABLES, "random_seed") in columns.origins(drawn)
     html = (written[0] / "docs" / "index.html").read_text()
     row = re.search(r'id="gold_stockout_events.lost_sales_quantity">.*?</tr>', html, re.DOTALL)[0]
-    assert 'int_allocation: <a href="#int_allocation.quantity_allocated">' in row
+    assert 'int_allocation: <a href="#int_allocation.attempt">' in row
+    assert '<a href="#int_allocation.quantity_allocated">' in row
     assert 'id="int_allocation.quantity_allocated"' in html
 
 

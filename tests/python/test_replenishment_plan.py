@@ -24,6 +24,14 @@ CARRIED_FIELDS = (
     "discount_cents",
     "device_number",
 )
+# Where something is not there all leave.
+EMPTY_SHELF_FIELDS = (
+    "substitute_product_key",
+    "substitute_price_cents",
+    "substitute_discount_cents",
+    "substitute_promotion_key",
+    "wait_lag_days",
+)
 # The simulated months and the four after them.
 MONTHS = [202510, 202511, 202512, 202601, 202602, 202603, 202604]
 NEVER = np.array([2_932_896])  # 9999-12-31
@@ -895,7 +903,9 @@ def make_lines(rng, location, demand, is_digital):
             "recovery_draw": np.ones(size),
             "recovery_lag_days": np.ones(size, int),
             "recovery_allocation_draw": np.ones(size),
-        } | dict.fromkeys(CARRIED_FIELDS, np.ones(size, int))
+            **dict.fromkeys(CARRIED_FIELDS, np.ones(size, int)),
+            **dict.fromkeys(EMPTY_SHELF_FIELDS, np.zeros(size, int)),
+        }
         next_number += 2 * size
 
 
