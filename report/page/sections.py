@@ -159,7 +159,7 @@ def demand_section(answers: Answers) -> Section:
             Chart(
                 "demand-by-day",
                 f"Demand peaks on {day} at {busiest['units_requested'] / usual:.1f} times the "
-                f"median day; {percent(lost)} of all units wanted are lost",
+                f"median day; {percent(lost)} of all units wanted are not there at first",
                 "The height of a day is what customers wanted who did not abandon their cart: "
                 "blue was sold, orange found no stock.",
                 demand(days),

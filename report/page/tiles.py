@@ -51,7 +51,7 @@ def lost_tile(days: list[Row], check: Row) -> Tile:
     lost = total(days, "units_lost")
     return Tile(
         percent(share(lost, total(days, "units_requested"))),
-        f"of the units wanted are lost: {money(total(days, 'lost_revenue'))}",
+        f"of the units wanted are not there at first: {money(total(days, 'lost_revenue'))}",
         f"{whole(lost)} units, as in the stockout events",
         check,
         style.LOST,
