@@ -75,6 +75,29 @@ def test_start_ends_where_somebody_was_faster():
             socket.create_connection(address, timeout=2)
 
 
+@pytest.mark.parametrize("failures", [1, 3])
+def test_server_that_does_not_answer_is_replaced(monkeypatch, failures):
+    own_port, tries = listener._own_port, []
+
+    def wrong_at_first(port):
+        tries.append(port)
+        return own_port(port) if len(tries) > failures else 1
+
+    monkeypatch.setattr(engines, "_sail_server", None)
+    monkeypatch.setattr(listener, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(listener, "_own_port", wrong_at_first)
+    if failures == engines.STARTS:
+        with pytest.raises(DbtRuntimeError, match="cannot be reached: no answer after 1 s"):
+            engines.start_engine("sail")
+        assert len(set(tries)) == engines.STARTS
+        return
+    session = engines.start_engine("sail")
+    assert session.range(3).count() == 3
+    assert len(set(tries)) == failures + 1
+    session.stop()
+    engines._sail_server.stop()
+
+
 def test_build_goes_on_where_nothing_can_be_closed(monkeypatch):
     def refuse(*_):
         raise PermissionError("not here")

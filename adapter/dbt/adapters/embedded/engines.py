@@ -16,6 +16,7 @@ ENGINES = ("sail", "spark")
 SESSION_SETTINGS = {"spark.sql.session.timeZone": "UTC", "spark.sql.ansi.enabled": "true"}
 MINIMUM_JAVA = 17
 IDLE_SECONDS = 30 * 24 * 3600
+STARTS = 3
 
 QUIET_LOGGING = """\
 rootLogger.level = error
@@ -46,7 +47,6 @@ def _start_sail() -> Any:
     os.environ.setdefault("SAIL_SPARK__SESSION_TIMEOUT_SECS", str(IDLE_SECONDS))
     # Sail's allocator: fewer page faults, a third less system time on large joins.
     os.environ.setdefault("MIMALLOC_ALLOW_LARGE_OS_PAGES", "1")
-    from pysail.spark import SparkConnectServer
     from pyspark.sql.connect.client import ChannelBuilder, DefaultChannelBuilder
     from pyspark.sql.connect.session import SparkSession
 
@@ -55,18 +55,33 @@ def _start_sail() -> Any:
             return _sail_server.channel
 
     if _sail_server is None or not _sail_server.running:
-        _sail_server = SparkConnectServer(ip="127.0.0.1", port=0)
-        _sail_server.start(background=True)
-        _, port = _sail_server.listening_address
-        _sail_server.channel = listener.connect(port, ChannelBuilder.GRPC_DEFAULT_OPTIONS)
-        # A session closes its channel when it goes; this one is for those to come as well.
-        _sail_server.channel.close = lambda: None
+        _sail_server = _connected_server(ChannelBuilder.GRPC_DEFAULT_OPTIONS)
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # as the builder of pyspark.sql does
     address, port = _sail_server.listening_address
     session = SparkSession.builder.channelBuilder(SharedChannel(f"sc://{address}:{port}")).create()
     # Inside one process no connection breaks: each statement saves the requests that allow for it.
     session.client.disable_reattachable_execute()
     return session
+
+
+def _connected_server(options: list[tuple[str, Any]]) -> Any:
+    """A new server of Sail with the only `channel` to it; starts another if it does not answer."""
+    from pysail.spark import SparkConnectServer
+
+    for start in range(1, STARTS + 1):
+        server = SparkConnectServer(ip="127.0.0.1", port=0)
+        server.start(background=True)
+        try:
+            server.channel = listener.connect(server.listening_address[1], options)
+        except listener.UnreachableError:
+            server.stop()
+            if start == STARTS:
+                raise
+            continue
+        # A session closes its channel when it goes; this one is for those to come as well.
+        server.channel.close = lambda: None
+        break
+    return server
 
 
 def _start_spark() -> Any:

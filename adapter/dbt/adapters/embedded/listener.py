@@ -20,7 +20,7 @@ from dbt_common.exceptions import DbtRuntimeError
 
 SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44  # of linux/socket.h
 LISTEN, SYN_RECV, TIME_WAIT = "0A", "03", "06"  # states in /proc/net/tcp
-CONNECT_SECONDS = 30
+CONNECT_SECONDS = 10
 CHANNEL_OPTIONS = [
     ("grpc.client_idle_timeout_ms", 2**31 - 1),  # for ever: it could not connect again
     ("grpc.keepalive_time_ms", 2**31 - 1),
@@ -29,11 +29,16 @@ CHANNEL_OPTIONS = [
 logger = AdapterLogger("Embedded")
 
 
+class UnreachableError(DbtRuntimeError):
+    """What listens does not answer."""
+
+
 def connect(port: int, options: list[tuple[str, Any]]) -> grpc.Channel:
     """The only channel to what listens at `port` of 127.0.0.1 in this process.
 
-    Warns and returns an ordinary channel where the filter cannot be attached. Raises
-    DbtRuntimeError, and shuts the port, when somebody else has connected before.
+    Warns and returns an ordinary channel where the filter cannot be attached. Shuts the port and
+    raises UnreachableError when nothing answers, DbtRuntimeError when somebody else has connected
+    before.
     """
 
     def channel() -> grpc.Channel:
@@ -61,7 +66,8 @@ def connect(port: int, options: list[tuple[str, Any]]) -> grpc.Channel:
     except (OSError, grpc.FutureTimeoutError) as error:
         ours.close()
         shut(port)
-        raise DbtRuntimeError(f"the embedded engine cannot be reached: {error}") from error
+        reason = str(error) or f"no answer after {CONNECT_SECONDS} s"
+        raise UnreachableError(f"the embedded engine cannot be reached: {reason}") from error
     return ours
 
 
