@@ -63,7 +63,7 @@ def answer(session, compiled):
 
 
 def test_every_published_query_is_there_and_described():
-    assert len(list(ANALYSES.glob("*.sql"))) == 11
+    assert len(list(ANALYSES.glob("*.sql"))) == 15
     files = [yaml.safe_load(path.read_text()) for path in ANALYSES.rglob("*.yml")]
     properties = [entry for file in files for entry in file["analyses"]]
     assert {entry["name"] for entry in properties} == set(QUERIES)
@@ -157,6 +157,151 @@ def test_returns_take_one_to_three_days(answer):
 def test_every_segment_is_there(answer):
     segments = [row["segment"] for row in answer("abandonment_by_segment")]
     assert segments == ["loyal", "new", "premium", "regular", "vip"]
+
+
+def day_of(date_key):
+    """Return the date of a key."""
+    return datetime.strptime(str(date_key), "%Y%m%d").date()
+
+
+@pytest.fixture(scope="module")
+def known_lines(tiny_world):
+    """Return the sold and returned lines of each known customer, by customer_id."""
+    customers = {
+        row["customer_key"]: row["customer_id"]
+        for row in tiny_world.table("gold_customer_dim").to_pylist()
+    }
+    lines = defaultdict(list)
+    for row in tiny_world.table("gold_sales_fact").to_pylist():
+        lines[customers[row["customer_key"]]].append({**row, "day": day_of(row["date_key"])})
+    del lines["CUST_UNKNOWN"]
+    return lines
+
+
+def spent(lines):
+    """Return what lines cost, less what came back."""
+    return round(sum(line["revenue"] for line in lines), 2)
+
+
+def test_rfm_classes_are_fifths_of_the_known_buyers(answer, tiny_world, known_lines):
+    dates = tiny_world.table("gold_sales_fact")["date_key"].to_pylist()
+    rating_day = day_of(max(dates)) - timedelta(days=30)
+    buyers = []
+    for lines in known_lines.values():
+        rated = [line for line in lines if line["day"] <= rating_day]
+        sold = [line for line in rated if not line["is_return"]]
+        again = any(line["day"] > rating_day and not line["is_return"] for line in lines)
+        if sold:
+            last = max(line["day"] for line in sold)
+            orders = len({line["cart_id"] for line in sold})
+            buyers.append((last, orders, spent(rated), again))
+    measures = [sorted(values) for values in list(zip(*buyers, strict=True))[:3]]
+    classes = defaultdict(list)
+    for *values, again in buyers:
+        better_than = [column.index(value) for column, value in zip(measures, values, strict=True)]
+        name = tuple(1 + 5 * rank // len(buyers) for rank in better_than)
+        classes[name].append((*values[1:], again))
+    rows = answer("rfm_segments")
+    assert {(row["recency"], row["frequency"], row["monetary"]) for row in rows} == set(classes)
+    for row in rows:
+        members = classes[row["recency"], row["frequency"], row["monetary"]]
+        orders, revenue, again = (sum(column) for column in zip(*members, strict=True))
+        assert row["customers"] == len(members)
+        assert row["orders_per_customer"] == pytest.approx(orders / len(members))
+        assert row["revenue_per_customer"] == pytest.approx(revenue / len(members))
+        assert row["repeat_share"] == pytest.approx(again / len(members))
+    for share in ("customer_share", "revenue_share"):
+        assert sum(row[share] for row in rows) == pytest.approx(1)
+
+
+def test_cohorts_buy_again_as_their_orders_say(answer, tiny_world, known_lines):
+    joined = {
+        row["customer_id"]: row["acquisition_date"]
+        for row in tiny_world.table("gold_customer_dim").to_pylist()
+    }
+    dates = [day_of(key) for key in tiny_world.table("gold_sales_fact")["date_key"].to_pylist()]
+    cohorts, again = Counter(), Counter()
+    for customer, lines in known_lines.items():
+        orders = {line["cart_id"]: line["day"] for line in lines if not line["is_return"]}
+        first, *later = sorted(day.replace(day=1) for day in orders.values())
+        cohort = first, joined[customer] >= min(dates)
+        cohorts[cohort] += 1
+        again.update((*cohort, month) for month in set(later))
+    months = {day.replace(day=1) for day in dates}
+    rows = {
+        (
+            row["cohort_month"],
+            row["joined_in_window"],
+            # The month that is so many months after that of the cohort.
+            (row["cohort_month"] + timedelta(days=31 * row["months_since"])).replace(day=1),
+        ): row
+        for row in answer("cohort_retention")
+    }
+    assert set(rows) == {
+        (*cohort, month) for cohort in cohorts for month in months if month >= cohort[0]
+    }
+    for cell, row in rows.items():
+        assert row["customers"] == cohorts[cell[:2]]
+        assert row["repeat_buyers"] == again[cell]
+        assert row["repeat_share"] == pytest.approx(again[cell] / cohorts[cell[:2]])
+
+
+def test_segments_are_worth_what_their_customers_of_the_eve_spend(answer, tiny_world, known_lines):
+    first_day = day_of(min(tiny_world.table("gold_sales_fact")["date_key"].to_pylist()))
+    eve = first_day - timedelta(days=1)
+    segments = defaultdict(dict)
+    for row in tiny_world.table("gold_customer_dim").to_pylist():
+        if row["customer_key"] == 0:
+            continue
+        if row["effective_date"] <= eve <= row["expiration_date"]:
+            segments[row["segment"]][row["customer_id"]] = row["lifetime_value"]
+        elif row["acquisition_date"] > eve:
+            segments["joined later"][row["customer_id"]] = row["lifetime_value"]
+    rows = answer("customer_value_by_segment")
+    assert {row["segment"] for row in rows} == set(segments)
+    assert len(rows) == len(segments) == 6
+    revenue = sum(map(spent, known_lines.values()))
+    for row in rows:
+        values = segments[row["segment"]]
+        spending = {customer: spent(known_lines.get(customer, [])) for customer in values}
+        buying = [known_lines[customer] for customer in values if customer in known_lines]
+        orders = {line["cart_id"] for lines in buying for line in lines if not line["is_return"]}
+        assert row["customers"] == len(values)
+        assert row["buyers"] == len(buying)
+        assert row["orders_per_buyer"] == pytest.approx(len(orders) / len(buying))
+        assert row["revenue_share"] == pytest.approx(sum(spending.values()) / revenue)
+        correlation = np.corrcoef([(values[each], spending[each]) for each in values], rowvar=False)
+        assert row["value_spending_correlation"] == pytest.approx(correlation[0, 1])
+
+
+def test_affinities_are_those_of_purchases_one_by_one(answer, tiny_world, known_lines):
+    kinds = {
+        row["product_key"]: row["category_level_2"]
+        for row in tiny_world.table("gold_product_dim").to_pylist()
+    }
+    affinities = tiny_world.table("gold_customer_product_affinity_agg")
+    last_day = affinities["calculation_date"][0].as_py()
+    purchases, buyers, same = Counter(), Counter(), Counter()
+    for lines in known_lines.values():
+        bought = [
+            kinds[line["product_key"]]
+            for line in lines
+            if not line["is_return"] and line["day"] <= last_day
+        ]
+        if len(bought) > 1:
+            buyers.update(set(bought))
+            for number, kind in enumerate(bought):
+                others = bought[:number] + bought[number + 1 :]
+                purchases[kind] += 1
+                same[kind] += others.count(kind) / len(others)
+    rows = answer("category_affinity")
+    assert {row["category_level_2"]: row["purchases"] for row in rows} == purchases
+    for row in rows:
+        kind = row["category_level_2"]
+        share = purchases[kind] / purchases.total()
+        assert row["customers"] == buyers[kind]
+        assert row["repeat_share"] == pytest.approx(same[kind] / purchases[kind])
+        assert row["lift"] == pytest.approx(same[kind] / purchases[kind] / share)
 
 
 def test_simple_forecasts_are_those_of_the_script(answer, tiny_world):
