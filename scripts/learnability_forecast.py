@@ -14,6 +14,8 @@ from learnability_panel import DAYS_A_WEEK, Panel, codes, hashed
 
 Array = Any
 TEST_WEEKS = 4
+# Weeks before those, on which the loss is chosen.
+VALIDATION_WEEKS = 3
 # Rows to train on: more are sampled by a hash of product and location.
 TRAINING_ROWS = 200_000
 # Weeks of history before the first origin to train on.
@@ -22,7 +24,7 @@ HISTORY_WEEKS = 2
 SHRINKAGE = 5.0
 # Units a week.
 LEAST_EXPECTED = 0.02
-LEAST_WEEKS = HISTORY_WEEKS + 2 + TEST_WEEKS
+LEAST_WEEKS = HISTORY_WEEKS + 2 + TEST_WEEKS  # one to validate, one to learn it from
 LOSSES = ("absolute_error", "poisson")
 
 
@@ -270,14 +272,18 @@ def forecast_errors(panel: Panel, tell: Callable[[str], None]) -> dict[str, Any]
     """Return the weekly WAPE of each forecast over the last whole weeks.
 
     One week ahead, each from the end of the week before it, and up to four weeks ahead, all from
-    the end of the last week before them. The tree learns from earlier weeks alone.
+    the end of the last week before them. The tree learns anew at each origin, from earlier weeks.
     """
     history = History(panel)
     table = Table(history)
-    weeks = [int(week) for week in panel.weeks()]
+    weeks = [int(week) for week in panel.weeks()][HISTORY_WEEKS:]
     test = weeks[-TEST_WEEKS:]
-    validated, model = _chosen_model(table, weeks[HISTORY_WEEKS:-TEST_WEEKS], tell)
-    tell("forecast: errors")
+    validated = _validated(table, weeks[:-TEST_WEEKS], tell)
+    loss = min(validated, key=lambda each: validated[each])
+    models = {}
+    for origin in test:
+        tell(f"forecast: tree with {loss} of the weeks before day {origin}")
+        models[origin] = _model_before(table, weeks, origin, loss)
     actual = [history.units(week, week + 7) * positions(panel, week) for week in test]
     found: dict[str, Any] = {"validation": validated}
     for name, origins in {"one_week": test, "four_weeks": [test[0]] * TEST_WEEKS}.items():
@@ -286,26 +292,32 @@ def forecast_errors(panel: Panel, tell: Callable[[str], None]) -> dict[str, Any]
             simple: _errors(actual, [forecast(history, o) * positions(panel, w) for o, w in ahead])
             for simple, forecast in SIMPLE.items()
         }
-        trees = [tree_forecast(model, table, origin, week) for origin, week in ahead]
+        trees = [tree_forecast(models[origin], table, origin, week) for origin, week in ahead]
         found[f"{name}_ahead"]["tree"] = _errors(actual, trees)
     return found
 
 
-def _chosen_model(
-    table: Table, weeks: list[int], tell: Callable[[str], None]
-) -> tuple[dict[str, float], Any]:
-    """Return the WAPE of each loss in the last week, and a model of all weeks with the better."""
-    pairs = [(week, week) for week in weeks]
-    actual = table.history.units(weeks[-1], weeks[-1] + 7)
+def _validated(table: Table, weeks: list[int], tell: Callable[[str], None]) -> dict[str, float]:
+    """Return the WAPE of each loss in the last of the weeks, each learned from those before it."""
+    # The first week has none before it.
+    validation = weeks[1:][-VALIDATION_WEEKS:]
+    panel = table.history.panel
+    actual = [table.history.units(week, week + 7) * positions(panel, week) for week in validation]
     validated = {}
     for loss in LOSSES:
-        tell(f"forecast: tree with {loss} on a validation week")
-        model = fit(*_training(table, pairs[:-1]), loss)
-        forecast = tree_forecast(model, table, weeks[-1], weeks[-1])
-        validated[loss] = wape(actual * positions(table.history.panel, weeks[-1]), forecast)
-    loss = min(validated, key=lambda each: validated[each])
-    tell(f"forecast: tree with {loss}")
-    return validated, fit(*_training(table, pairs), loss)
+        tell(f"forecast: tree with {loss} on {len(validation)} validation weeks")
+        models = [_model_before(table, weeks, week, loss) for week in validation]
+        forecast = [
+            tree_forecast(model, table, week, week)
+            for model, week in zip(models, validation, strict=True)
+        ]
+        validated[loss] = wape(np.stack(actual), np.stack(forecast))
+    return validated
+
+
+def _model_before(table: Table, weeks: list[int], origin: int, loss: str) -> Any:
+    """Return a tree model of the weeks before an origin, each forecast from its eve."""
+    return fit(*_training(table, [(week, week) for week in weeks if week < origin]), loss)
 
 
 def _errors(actual: list[Array], forecast: list[Array]) -> dict[str, Any]:
