@@ -1,6 +1,7 @@
 {#- Each topic is measured by a model of its own: int_realism_<topic>, in the folder realism. -#}
 {%- set topics = [
     'stock',
+    'substitution',
     'intermittency',
     'concentration',
     'season',
