@@ -10,11 +10,7 @@ asked through dbt. Folder and schema are those of profiles.yml: STOCKTRUE_WAREHO
 STOCKTRUE_SCHEMA choose others.
 """
 
-import argparse
-import json
 import runpy
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,15 +27,17 @@ from demand_recovery_methods import (
     sales_as_they_are,
 )
 from demand_recovery_panel import Seen, Truth, load, load_truth
-from learnability import world_of
 from learnability_metrics import wape
-from learnability_panel import MissingTableError, read_arrays
-from local_tables import ROOT, local_schema
+from learnability_panel import read_arrays
+from local_tables import ROOT
+from measuring import Command, Tell
 
 Array = Any
-QUERIES = "path:analyses/demand_recovery"
-OUTPUT = ROOT / "target" / "demand_recovery.json"
-Tell = Callable[[str], None]
+COMMAND = Command(
+    name="recovery",
+    output=ROOT / "target" / "demand_recovery.json",
+    queries="path:analyses/demand_recovery",
+)
 # By how much sales understate demand in FreshRetailNet-50K (arXiv 2505.16319).
 FRESH_RETAIL_NET = -0.074
 CLASSES = ("smooth", "erratic", "intermittent", "lumpy")
@@ -72,7 +70,7 @@ def own_method(file: Path) -> Callable[[Seen], Array]:
     """Return the method of a file with a function `estimate`."""
     found = runpy.run_path(str(file))
     if "estimate" not in found:
-        sys.exit(f"recovery: no function estimate in {file}")
+        COMMAND.stop(f"no function estimate in {file}")
     return by_frame(found["estimate"])
 
 
@@ -170,16 +168,9 @@ def responses(schema: Path, tell: Tell) -> dict[str, Any]:
     Raises:
         MissingTableError: a table has not been built.
     """
-    from warehouse_query import WarehouseError, open_warehouse
-
     tell("query: shortage_outcomes")
-    try:
-        with open_warehouse("local", QUERIES) as warehouse:
-            if missing := warehouse.missing(warehouse.tables_read()):
-                raise MissingTableError(missing[0])
-            rows = warehouse.query(warehouse.analysis("shortage_outcomes"))
-    except WarehouseError as error:
-        sys.exit(f"recovery: {error}")
+    with COMMAND.asking() as rows_of:
+        rows = rows_of("shortage_outcomes")
     return {"variables": planted(schema), "shares": shares(rows) if rows else {}}
 
 
@@ -209,31 +200,14 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     """Estimate, judge, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = COMMAND.parser(__doc__.splitlines()[0])
     parser.add_argument("--method", type=Path, help="Python file with a function estimate(frame)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=OUTPUT,
-        help="file to write (default target/demand_recovery.json)",
-    )
     arguments = parser.parse_args()
-    start = time.monotonic()
-
-    def tell(text: str) -> None:
-        print(f"recovery: {time.monotonic() - start:.0f} s: {text}", flush=True)
-
-    schema = local_schema()
-    try:
-        found = recovered(schema, arguments.method, tell) | responses(schema, tell)
-    except MissingTableError as error:
-        sys.exit(f"recovery: no {error} in {schema}: run make build first")
-    print("\n".join(lines(found)))
-    output = arguments.output.resolve()
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps({"world": world_of(schema), **found}, indent=2) + "\n")
-    name = output.relative_to(ROOT) if output.is_relative_to(ROOT) else output
-    print(f"\nrecovery: wrote {name}")
+    COMMAND.run(
+        lambda schema, tell: recovered(schema, arguments.method, tell) | responses(schema, tell),
+        lines,
+        arguments.output,
+    )
 
 
 if __name__ == "__main__":

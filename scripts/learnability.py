@@ -9,24 +9,23 @@ read straight from their folder; analyses/learnability/ is asked through dbt. Fo
 those of profiles.yml: STOCKTRUE_WAREHOUSE and STOCKTRUE_SCHEMA choose others.
 """
 
-import argparse
-import json
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from learnability_panel import MissingTableError, load, read_arrays
-from local_tables import ROOT, local_schema, read_delta
+from local_tables import ROOT
+from measuring import Command, Tell
 
 PARTS = ("forecast", "stockouts", "customers", "elasticity", "baskets", "censoring")
-QUERIES = "path:analyses/learnability"
-OUTPUT = ROOT / "target" / "learnability.json"
+COMMAND = Command(
+    name="learnability",
+    output=ROOT / "target" / "learnability.json",
+    queries="path:analyses/learnability",
+)
 # Pairs of categories with fewer baskets by chance have a lift by chance.
 BASKETS_EXPECTED = 20
-Tell = Callable[[str], None]
 
 
 def from_panel(schema: Path, parts: list[str], tell: Tell) -> dict[str, dict[str, Any]]:
@@ -65,19 +64,12 @@ def from_queries(parts: list[str], tell: Tell) -> dict[str, dict[str, Any]]:
     Raises:
         MissingTableError: a table has not been built.
     """
-    from warehouse_query import WarehouseError, open_warehouse
-
     tell("queries: reading the project")
-    try:
-        with open_warehouse("local", QUERIES) as warehouse:
-            if missing := warehouse.missing(warehouse.tables_read()):
-                raise MissingTableError(missing[0])
-            rows = {}
-            for part in parts:
-                tell(f"query: {ASKED[part]}")
-                rows[part] = warehouse.query(warehouse.analysis(ASKED[part]))
-    except WarehouseError as error:
-        sys.exit(f"learnability: {error}")
+    rows = {}
+    with COMMAND.asking() as rows_of:
+        for part in parts:
+            tell(f"query: {ASKED[part]}")
+            rows[part] = rows_of(ASKED[part])
     return {part: SUMMED_UP[part](rows[part]) for part in parts}
 
 
@@ -140,18 +132,6 @@ def _text(figure: Any) -> str:
     return f"{figure:.3f}" if isinstance(figure, float) else f"{figure:,}"
 
 
-def world_of(schema: Path) -> dict[str, Any] | None:
-    """Return when the world was closed last, by which the report knows it; None if it is not."""
-    closings = read_delta(schema / "world")
-    if not closings:
-        return None
-    last = max(closings, key=lambda row: (row["last_closed_date"], row["etl_timestamp"]))
-    return {
-        "last_closed_date": str(last["last_closed_date"]),
-        "etl_timestamp": str(last["etl_timestamp"].replace(tzinfo=None)),
-    }
-
-
 def measure(parts: list[str], schema: Path, tell: Tell) -> dict[str, dict[str, Any]]:
     """Return the figures of some parts."""
     from learnability_customers import repeat_purchases
@@ -171,32 +151,11 @@ def measure(parts: list[str], schema: Path, tell: Tell) -> dict[str, dict[str, A
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = COMMAND.parser(__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", choices=PARTS, help="parts (default all)")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=OUTPUT,
-        help="file to write (default target/learnability.json)",
-    )
     arguments = parser.parse_args()
     parts = arguments.only or list(PARTS)
-    start = time.monotonic()
-
-    def tell(text: str) -> None:
-        print(f"learnability: {time.monotonic() - start:.0f} s: {text}", flush=True)
-
-    schema = local_schema()
-    try:
-        found = measure(parts, schema, tell)
-    except MissingTableError as error:
-        sys.exit(f"learnability: no {error} in {schema}: run make build first")
-    print("\n".join(lines(found)))
-    output = arguments.output.resolve()
-    output.parent.mkdir(exist_ok=True)
-    output.write_text(json.dumps({"world": world_of(schema), **found}, indent=2) + "\n")
-    shown = output.relative_to(ROOT) if output.is_relative_to(ROOT) else output
-    print(f"\nlearnability: wrote {shown}")
+    COMMAND.run(lambda schema, tell: measure(parts, schema, tell), lines, arguments.output)
 
 
 if __name__ == "__main__":
