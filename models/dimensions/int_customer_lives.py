@@ -8,12 +8,14 @@ millions need the memory of thousands. In shapes, N is the number of customers i
 
 import math
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 
 GRID = 20_000  # points at which a distribution is tabulated
 LONGEST_DAYS = 36_500
+FOUNDED_DAYS = 3650  # before the first day: nobody joined earlier
 DAYS_OF_YEAR = 365.0
 NEW_DAYS = 90  # as long a customer is new
 TARGET_CHANCE = 0.75  # how much of the chance in a first segment is in the one that is earned
@@ -54,7 +56,9 @@ class Lives:
     joining_rates, living_rates: (GRID,) quantiles of repeat orders a year at `pace` 1, of who joins
     and of who is a customer at a time. dropout: chance to leave after an order; other_leave_rate: a
     year, for other reasons. pace: how many times as fast everything happens as the seed says, so
-    that orders meet the demand. store_share: of those who prefer stores and of the others;
+    that orders meet the demand. first_bought: share of the carts with which customers join that are
+    bought, in stores and online; mean_first_bought: of both. joining_days: see days_of_joining.
+    store_share: of those who prefer stores and of the others;
     store_weight: of those who prefer stores, among all, who join in a store, and who join online.
     rank_bounds: scores between segments.
     """
@@ -64,6 +68,9 @@ class Lives:
     dropout: float
     other_leave_rate: float
     pace: float
+    first_bought: tuple
+    mean_first_bought: float
+    joining_days: np.ndarray
     store_share: tuple
     store_weight: tuple
     online_cdf: np.ndarray
@@ -110,15 +117,17 @@ def gamma_quantiles(shape):
     return np.exp(np.interp(np.log(shares), np.maximum.accumulate(log_cdf), log_x))
 
 
-def leave_rate_for(rates, dropout, first_order_share):
+def leave_rate_for(rates, dropout, first_order_share, first_bought):
     """Other leave rate at which so many orders are a customer's first; rates: (GRID,) a year.
 
-    In a steady state each customer has one first order and, on average, rate / leaving rate more.
+    In a steady state each customer has `first_bought` first orders, as some leave their first cart
+    behind, and on average rate / leaving rate more.
     """
     low, high = 1e-9, 1e3
     for _ in range(80):
         middle = math.sqrt(low * high)
-        if 1 + (rates / (dropout * rates + middle)).mean() > 1 / first_order_share:
+        repeats = (rates / (dropout * rates + middle)).mean()
+        if 1 + repeats / first_bought > 1 / first_order_share:
             low = middle
         else:
             high = middle
@@ -135,10 +144,30 @@ def living_rates(rates, lives_rate):
     return np.interp((np.arange(GRID) + 0.5) / GRID, cdf, rates)
 
 
-def orders_per_customer(rates, dropout, other_leave_rate):
-    """Orders of a customer in a year at pace 1, the first included."""
+def orders_per_customer(rates, dropout, other_leave_rate, first_bought):
+    """Orders of a customer in a year at pace 1, the first included where it is bought."""
     leaving = dropout * rates + other_leave_rate
-    return (1 + (rates / leaving).mean()) / (1 / leaving).mean()
+    return (first_bought + (rates / leaving).mean()) / (1 / leaving).mean()
+
+
+def days_of_joining(months, weekdays, carts, first_day):
+    """(FOUNDED_DAYS + 1,) average days' worth of joining in so many days before the first.
+
+    months, weekdays: factors of demand by channel group, as frames; carts: with which customers
+    join, in stores and online. So joining has the seasons before the first day that it has after.
+    """
+    days = first_day - 1 - np.arange(FOUNDED_DAYS)
+    dates = days.astype("datetime64[D]")
+    month = dates.astype("datetime64[M]").astype(int) % 12
+    weekday = (days + 3) % 7  # 0 is Monday
+    factor = 0.0
+    for group, weight in zip(("store", "digital"), carts, strict=True):
+        by_month, by_weekday = (
+            frame[frame["channel_group"] == group].sort_values(name)["factor"].to_numpy(float)
+            for frame, name in ((months, "month"), (weekdays, "day_of_week"))
+        )
+        factor = factor + weight / sum(carts) * by_month[month] * by_weekday[weekday]
+    return np.append(0.0, np.cumsum(factor))
 
 
 def scores(ticket, rate, noise):
@@ -179,14 +208,16 @@ def lives_of(draws, lives):
         np.interp(rate_draw, middles, lives.joining_rates),
     )
     leaving = lives.pace * (lives.dropout * rate + lives.other_leave_rate) / DAYS_OF_YEAR
-    age, rest = (
-        np.minimum(-np.log1p(-numbers(name)) / leaving, LONGEST_DAYS).astype(np.int64)
-        for name in ("age_draw", "leave_draw")
-    )
-    acquired = np.where(is_base, lives.first_day - 1 - np.minimum(age, LONGEST_DAYS // 10), joined)
+    rest = np.minimum(-np.log1p(-numbers("leave_draw")) / leaving, LONGEST_DAYS).astype(np.int64)
+    # Exponential as well, but for those who would have come before there was anything to join.
+    since_founding = -np.expm1(-leaving * lives.joining_days[-1])
+    age = -np.log1p(-numbers("age_draw") * since_founding) / leaving
+    days_before = np.searchsorted(lives.joining_days, age, side="right").clip(1, FOUNDED_DAYS)
+    acquired = np.where(is_base, lives.first_day - days_before, joined)
     left = 1 + rest + np.where(is_base, lives.first_day, joined)
 
     online_join = numbers("is_digital_join").astype(bool)
+    first_bought = np.array(lives.first_bought)[online_join.astype(int)]
     weight = np.array(lives.store_weight)[np.where(is_base, 0, 1 + online_join)]
     preference = numbers("preference_draw")
     likes_stores = preference < weight
@@ -229,10 +260,10 @@ def lives_of(draws, lives):
         "build_shoes": np.round(parts[2], 9),
         "first_rank": np.where(is_new, 0, first_rank),
         "target_rank": target_rank,
-        # The first order of who is a customer already is made.
-        "lifetime_value_cents": np.floor(cents * (repeats + ~is_base)),
+        # The first order of who is a customer already is made, or was not.
+        "lifetime_value_cents": np.floor(cents * (repeats + np.where(is_base, 0, first_bought))),
         "spend_before_cents": np.where(
-            is_base, np.floor(cents * (1 + lives.pace * rate * tenure)), 0
+            is_base, np.floor(cents * (lives.mean_first_bought + lives.pace * rate * tenure)), 0
         ),
         "ios": numbers("phone_draw") < lives.ios_share,
         # The last bits of a draw are a draw of their own.
@@ -278,16 +309,19 @@ def taste_prices(tastes, brands):
     return prices / prices.mean()
 
 
-def lives_from(parameters, read, customers, orders, first_day):
+# Longer than a screen: one figure after the other, most of which need those before.
+def lives_from(parameters, read, customers, orders, share_not_abandoned, first_day):
     """Lives from seeds: parameters, a dict of customer_lives; read(name) gives one as a frame.
 
     customers: known when the world begins; orders: of known customers in a year, in stores and
-    online; first_day: since 1970-01-01.
+    online; share_not_abandoned: of digital carts; first_day: since 1970-01-01.
     """
     rates = gamma_quantiles(parameters["rate_shape"]) * parameters["annual_rate_scale"]
     dropout = parameters["dropout"]
-    other = leave_rate_for(rates, dropout, parameters["first_order_share"])
-    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other)
+    carts = orders[0], orders[1] / share_not_abandoned
+    bought = sum(orders) / sum(carts)
+    other = leave_rate_for(rates, dropout, parameters["first_order_share"], bought)
+    pace = sum(orders) / customers / orders_per_customer(rates, dropout, other, bought)
     attributes = read("customer_attributes")
     preferred = attributes[attributes["attribute"] == "preferred_channel"]
     online = preferred.set_index("value")["weight"].astype(float)[list(ONLINE)].to_numpy()
@@ -302,6 +336,11 @@ def lives_from(parameters, read, customers, orders, first_day):
         dropout=dropout,
         other_leave_rate=other,
         pace=pace,
+        first_bought=(1.0, share_not_abandoned),
+        mean_first_bought=bought,
+        joining_days=days_of_joining(
+            read("demand_by_month"), read("demand_by_weekday"), carts, first_day
+        ),
         store_share=(loyalties[0], 1 - loyalties[1]),
         store_weight=store_weights(orders, *loyalties),
         online_cdf=np.cumsum(online)[:-1] / online.sum(),
@@ -339,6 +378,16 @@ def spark_ddl(schema):
     return ", ".join(f"{field.name} {names[field.type]}" for field in schema)
 
 
+def share_not_abandoned(shape, increase=0.0):
+    """Share of digital carts that buy in the end, when abandonment is higher by `increase`.
+
+    At least 5%: no number of carts meets the plan when all are abandoned.
+    """
+    abandoned = min(shape.cart_abandonment_base_rate + increase, 1.0)
+    recovered = max(shape.cart_recovery_rate - increase, 0.0)
+    return max(0.05, 1 - abandoned * (1 - recovered))
+
+
 def known_orders(locations, known_shares, baskets, quantities):
     """Orders of known customers in a year, in stores and online, from frames of what is planned."""
     units = quantities["quantity"].astype(float) @ quantities["weight"].astype(float)
@@ -362,6 +411,8 @@ def model(dbt, session):
         "customer_segments": dbt.ref("customer_segments"),
         "taste_classes": dbt.ref("taste_classes"),
         "brands": dbt.ref("brands"),
+        "demand_by_month": dbt.ref("demand_by_month"),
+        "demand_by_weekday": dbt.ref("demand_by_weekday"),
     }
     settings = dbt.ref("customer_lives").toPandas().set_index("parameter")["parameter_value"]
     orders = known_orders(
@@ -377,6 +428,12 @@ def model(dbt, session):
         lambda name: seeds[name].toPandas(),
         int(dbt.config.get("num_customers")),
         orders,
+        share_not_abandoned(
+            SimpleNamespace(
+                cart_abandonment_base_rate=float(dbt.config.get("cart_abandonment_base_rate")),
+                cart_recovery_rate=float(dbt.config.get("cart_recovery_rate")),
+            )
+        ),
         first_day,
     )
     profiles = dbt.ref("int_customer_profiles")

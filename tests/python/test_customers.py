@@ -60,6 +60,21 @@ def seeds():
                 "price_multiplier": [0.9, 0.6, 3.0, 1.5, 1.1],
             }
         ),
+        # December counts twice online, Sundays double in stores.
+        "demand_by_month": pd.DataFrame(
+            {
+                "channel_group": ["store"] * 12 + ["digital"] * 12,
+                "month": [*range(12, 0, -1), *range(1, 13)],
+                "factor": [1.0] * 23 + [2.0],
+            }
+        ),
+        "demand_by_weekday": pd.DataFrame(
+            {
+                "channel_group": ["digital"] * 7 + ["store"] * 7,
+                "day_of_week": [*range(1, 8), *range(7, 0, -1)],
+                "factor": [1.0] * 7 + [2.0] + [1.0] * 6,
+            }
+        ),
     }
 
 
@@ -78,13 +93,17 @@ PARAMETERS = {
     "build_shoes_correlation": 0.6,
 }
 ORDERS = 60_000.0, 40_000.0  # of known customers in a year, in stores and online
+SHARE_NOT_ABANDONED = 0.4
+BOUGHT = 100_000 / (60_000 + 40_000 / SHARE_NOT_ABANDONED)  # of the carts with which they join
 CUSTOMERS = 20_000
 
 
 @pytest.fixture(scope="module")
 def lives(lives_model):
     read = seeds().__getitem__
-    return lives_model.lives_from(PARAMETERS, read, CUSTOMERS, ORDERS, FIRST_DAY)
+    return lives_model.lives_from(
+        PARAMETERS, read, CUSTOMERS, ORDERS, SHARE_NOT_ABANDONED, FIRST_DAY
+    )
 
 
 def make_profiles(count=CUSTOMERS, joined=None, seed=1):
@@ -166,13 +185,13 @@ def test_normal_quantiles_and_shares(lives_model):
 
 
 @settings(deadline=None, max_examples=20)
-@given(dropout=st.floats(0.02, 0.9), share=st.floats(0.05, 0.95))
-def test_so_many_orders_are_the_first_of_a_customer(lives_model, dropout, share):
+@given(dropout=st.floats(0.02, 0.9), share=st.floats(0.05, 0.95), bought=st.floats(0.3, 1))
+def test_so_many_orders_are_the_first_of_a_customer(lives_model, dropout, share, bought):
     """Where more would be repeated than dropout lets, nobody leaves for another reason."""
     rates = lives_model.gamma_quantiles(0.3) * 30
-    rate = lives_model.leave_rate_for(rates, dropout, share)
-    found = 1 / (1 + (rates / (dropout * rates + rate)).mean())
-    most = 1 / (1 + 1 / dropout)
+    rate = lives_model.leave_rate_for(rates, dropout, share, bought)
+    found = bought / (bought + (rates / (dropout * rates + rate)).mean())
+    most = bought / (bought + 1 / dropout)
     assert found == pytest.approx(max(share, most), rel=5e-3)
 
 
@@ -203,7 +222,7 @@ def test_orders_of_a_customer_are_those_of_a_simulated_crowd(lives_model):
         orders += (comes & (after > 40)).sum()
         alive = comes & (rng.random(len(joined)) >= dropout)
         now = after
-    expected = lives_model.orders_per_customer(rates, dropout, other)
+    expected = lives_model.orders_per_customer(rates, dropout, other, 1)
     assert orders / alive_years == pytest.approx(expected, rel=0.06)
 
 
@@ -211,17 +230,44 @@ def test_repeated_and_first_orders_meet_the_demand(lives_model, lives, base):
     """Of who is known from the start, and of as many who join as leave."""
     rates = lives_model.gamma_quantiles(0.3) * 30 * lives.pace
     leaving = lives.dropout * rates + lives.pace * lives.other_leave_rate
-    joins = CUSTOMERS / (1 / leaving).mean()
-    assert base["annual_orders"].sum() + joins == pytest.approx(sum(ORDERS), rel=2e-3)
+    first_orders = BOUGHT * CUSTOMERS / (1 / leaving).mean()
+    assert first_orders == pytest.approx(0.4 * sum(ORDERS), rel=5e-3)
+    assert base["annual_orders"].sum() + first_orders == pytest.approx(sum(ORDERS), rel=2e-3)
+
+
+def test_as_many_join_before_the_first_day_as_after_it(lives_model, lives):
+    """As many as have a first cart, by weekday and season, less those who have left since."""
+    count = 400_000
+    found = frame(lives_model.lives_of(make_profiles(count), lives))["acquisition_date"]
+    first_carts = 0.4 * (60_000 + 40_000 / SHARE_NOT_ABANDONED) / 365 * count / CUSTOMERS
+    leaving = lives.dropout * lives.joining_rates + lives.other_leave_rate
+    for days in (7, 56, 364):
+        age = lives.joining_days[1 : days + 1]
+        still_there = np.exp(-lives.pace / 365 * leaving[:, None] * age).mean(axis=0)
+        expected = first_carts * np.diff(lives.joining_days)[:days] @ still_there
+        assert (found >= FIRST_DAY - days).sum() == pytest.approx(expected, rel=0.02)
+    dates = pd.Series(pd.to_datetime(found[found >= FIRST_DAY - 728], unit="D"))
+    by_day = dates.groupby(dates.dt.dayofweek).size()
+    # 60 of 160 carts are in stores, where Sunday counts twice.
+    assert by_day[6] / by_day[:6].mean() == pytest.approx(220 / 160, rel=0.04)
+    by_month = dates.groupby(dates.dt.month).size()
+    around = math.sqrt(by_month[11] * by_month[1])
+    assert by_month[12] / around == pytest.approx(260 / 160, rel=0.1)
+    # Nobody came before there was anything to join, and no day is that of all who would have.
+    assert found.min() >= FIRST_DAY - lives_model.FOUNDED_DAYS
+    assert found.value_counts().get(FIRST_DAY - lives_model.FOUNDED_DAYS, 0) < 20
 
 
 def test_those_known_from_the_start_came_before_and_are_still_there(lives_model, lives, base):
     assert (base["acquisition_date"] < FIRST_DAY).all()
     assert (base["leave_date"] > FIRST_DAY).all()
-    # Life goes on as it went: both sides of the first day are exponential with one rate.
+    # Life goes on as it went: both sides of the first day are exponential with one rate, in days on
+    # which as many join.
     rate = base["annual_orders"] / lives.pace
     leaving = lives.pace * (lives.dropout * rate + lives.other_leave_rate) / 365
-    for days in (FIRST_DAY - base["acquisition_date"], base["leave_date"] - FIRST_DAY):
+    before = FIRST_DAY - base["acquisition_date"]
+    age = lives.joining_days[before] - np.diff(lives.joining_days)[before - 1] / 2
+    for days in (age + 0.5, base["leave_date"] - FIRST_DAY):
         assert ((days - 0.5) * leaving).mean() == pytest.approx(1, abs=0.04)
 
 
@@ -305,14 +351,18 @@ def test_prices_of_tastes_are_relative_to_the_average(lives_model):
 def test_values_are_orders_times_ticket(lives, base, joiners):
     """Of the life that is left, and of what came before the first day; the mean ticket is 97."""
     assert base["order_value_index"].mean() == pytest.approx(1, abs=0.02)
-    for customers, first_orders in ((joiners, 1), (base, 0)):
+    online = np.arange(len(joiners)) % 2 == 0
+    for customers, first_orders in (
+        (joiners, np.where(online, SHARE_NOT_ABANDONED, 1)),
+        (base, 0),
+    ):
         rate = customers["annual_orders"] / lives.pace
         ticket = 9700 * customers["order_value_index"]
         repeats = rate / (lives.dropout * rate + lives.other_leave_rate)
         life = ticket * (first_orders + repeats)
         assert (customers["lifetime_value_cents"] - life).abs().max() < 2
     years = (FIRST_DAY - base["acquisition_date"]) / 365
-    before = ticket * (1 + base["annual_orders"] * years)
+    before = ticket * (BOUGHT + base["annual_orders"] * years)
     assert (base["spend_before_cents"] - before).abs().max() < 2
 
 
