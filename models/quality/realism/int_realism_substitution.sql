@@ -21,7 +21,7 @@ stockout_events as (
 demand as (
 
     select
-        products.category_level_2,
+        products.category_level_3,
         demand_truth.product_key,
         demand_truth.location_key,
         demand_truth.date_key,
@@ -47,68 +47,64 @@ missing as (
 
 ),
 
-positions as (
+best_sellers as (
 
     select
-        category_level_2,
+        category_level_3,
         product_key,
-        location_key,
         row_number() over (
-            partition by category_level_2, location_key
+            partition by category_level_3
             order by sum(quantity_wanted) desc, product_key asc
         ) as demand_rank
     from demand
-    group by category_level_2, product_key, location_key
+    group by category_level_3, product_key
 
 ),
 
 category_days as (
 
     select
-        category_level_2,
+        category_level_3,
         location_key,
         date_key,
         sum(units_sold) as units_sold
     from demand
-    group by category_level_2, location_key, date_key
+    group by category_level_3, location_key, date_key
 
 ),
 
--- Days that end without any of the product that the category sells most of at the place.
-top_is_out as (
+-- Stockouts of what sells most in its category.
+outages as (
 
     select
-        positions.category_level_2,
-        positions.product_key,
-        positions.location_key,
+        best_sellers.category_level_3,
+        best_sellers.product_key,
+        stockout_events.location_key,
         stockout_events.stockout_start_date_key,
         coalesce(stockout_events.stockout_end_date_key, 99991231) as stockout_end_date_key
-    from positions
-    inner join stockout_events
-        on
-            positions.product_key = stockout_events.product_key
-            and positions.location_key = stockout_events.location_key
-    where positions.demand_rank = 1
+    from best_sellers
+    inner join stockout_events on best_sellers.product_key = stockout_events.product_key
+    where best_sellers.demand_rank = 1
 
 ),
 
-category_without_top as (
+categories_without_it as (
 
     select
-        coalesce(sum(top_days.quantity_substituted_out), 0) as units_taken_instead,
-        sum(category_days.units_sold - coalesce(top_days.units_sold, 0)) as units_sold_of_others
-    from top_is_out
+        coalesce(sum(own_days.quantity_substituted_out), 0) as units_taken_instead,
+        sum(category_days.units_sold - coalesce(own_days.units_sold, 0)) as units_sold_of_others
+    from outages
     inner join category_days
         on
-            top_is_out.category_level_2 = category_days.category_level_2
-            and top_is_out.location_key = category_days.location_key
+            outages.category_level_3 = category_days.category_level_3
+            and outages.location_key = category_days.location_key
             and category_days.date_key
-            between top_is_out.stockout_start_date_key and top_is_out.stockout_end_date_key
-    left join demand as top_days
+            between outages.stockout_start_date_key and outages.stockout_end_date_key
+    left join demand as own_days
         on
-            top_is_out.product_key = top_days.product_key
-            and category_days.location_key = top_days.location_key
-            and category_days.date_key = top_days.date_key
+            outages.product_key = own_days.product_key
+            and category_days.location_key = own_days.location_key
+            and category_days.date_key = own_days.date_key
 
 ),
 
@@ -139,7 +135,7 @@ final as (
                 'units taken in place of the best seller by others that were sold anyway'
             ) }}
         ))
-    from category_without_top
+    from categories_without_it
 
 )
 
