@@ -505,10 +505,10 @@ class Simulator:
         self.in_transit = np.zeros(size, np.int64)
         self.stockout_days: np.ndarray = np.zeros(size, np.int64)
         self.last_receipt = np.full(size, -1, np.int64)
-        self.due_orders, self.due_returns = Agenda(), Agenda()
-        # Lines that come later: row in the month's lines and ASKED_FIELDS.
-        self.due_write_offs, self.due_lines = Agenda(), Agenda()
-        # Those that do so in a later month.
+        self.due_orders, self.due_returns, self.due_write_offs = Agenda(), Agenda(), Agenda()
+        # Who comes later: row in the month's lines and ASKED_FIELDS.
+        self.due_lines = Agenda()
+        # Lines of earlier months among them, which head those of the month.
         self.waiting_lines = None
         self.begin(state)
 
@@ -574,9 +574,9 @@ class Simulator:
     def play_day(self, day, rows, adjustments):
         """One day, in the order that the published rules give.
 
-        Receipts, returns, liquidation, shipments; triggers and abandonment; allocation;
-        adjustments; snapshot; orders. rows: (L,) indexes of the day's lines in the month's;
-        adjustments: the day's.
+        Receipts, returns, liquidation, shipments; triggers and abandonment; allocation, then
+        substitutes; adjustments; snapshot; orders. rows: (L,) indexes of the day's lines in the
+        month's; adjustments: the day's.
         """
         self.receive(day)
         if returned := self.due_returns.take(day):
@@ -896,9 +896,10 @@ class Month:
             carts["low_inventory_trigger"] = carts["inventory_constrained_items"] > 0
             records.append((LINE_OUTCOME, self.line_outcomes(served, carts)))
             if substitutes:
-                for name, column in OF_SUBSTITUTE.items():
-                    values = np.asarray(self.lines[column].combine_chunks().fill_null(0))
-                    substitutes[name] = values[substitutes["row"]].astype(np.int64)
+                names = list(OF_SUBSTITUTE.values())
+                taken = self.lines.select(names).take(pa.array(substitutes["row"]))
+                own = numpy_columns(taken, dict.fromkeys(names, np.int64))
+                substitutes |= {name: own[column] for name, column in OF_SUBSTITUTE.items()}
                 records.append((LINE_OUTCOME, self.line_outcomes(substitutes, carts)))
             records.append((CART_OUTCOME, self.cart_outcomes(served, substitutes, carts)))
         if self.events:
