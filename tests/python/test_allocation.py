@@ -328,13 +328,17 @@ def compare(compare_locations):
 
 # A grid of draws makes ties common.
 draws = st.integers(0, 7).map(lambda n: n / 8)
+RESPONSES = ("substitute", "wait", "leave")
 
 
 def drawn_lines(draw, location_key, start, days, launched, most_carts):
     """Lines of a location; launched: day of each product from which it may be wanted."""
     lines = []
+    # Often on a few days, so that they compete.
+    first_day = draw(st.just(0) | st.integers(0, days - 1))
+    last_day = min(first_day + draw(st.integers(0, 2) | st.just(days)), days - 1)
     for cart in range(draw(st.integers(0, most_carts))):
-        day = start + timedelta(days=draw(st.integers(0, days - 1)))
+        day = start + timedelta(days=draw(st.integers(first_day, last_day)))
         # As in int_cart_lines, numbers begin with the day and the location.
         block = (to_key(day) * 10 + location_key) * 1000
         cart = {
@@ -345,6 +349,7 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
             "recovery_lag_days": draw(st.integers(1, 7)),
         }
         wait_lag_days = draw(st.integers(1, 14))
+        usual = draw(st.sampled_from(RESPONSES))
         cart["base_abandonment_rate"] = draw(draws) if cart["is_digital"] else 0.0
         cart["device_number"] = draw(st.integers(1, 3)) if cart["is_digital"] else None
         cart["customer_key"] = draw(st.integers(1, 5))
@@ -352,7 +357,7 @@ def drawn_lines(draw, location_key, start, days, launched, most_carts):
         on_shelf = [p for p, from_day in launched.items() if from_day <= day]
         for product in draw(st.sets(st.sampled_from(on_shelf), min_size=1)) if on_shelf else ():
             comes_back = draw(st.booleans())
-            response = draw(st.sampled_from(["substitute", "wait", "leave"]))
+            response = draw(st.just(usual) | st.sampled_from(RESPONSES))
             others = sorted(launched.keys() - {product})
             if response == "substitute" and others:
                 chosen = {
