@@ -13,7 +13,7 @@ EVERY ?= 5s
 DAYS ?=
 TABLES ?=
 SOAK ?= --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1 --worlds 200 --grow small \
-    --mornings 5
+    --mornings 5 --simulations 5000
 export PRESET VARS PYTHON
 # Many containers set it, and then Python compiles all of dbt at each start: 4 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE

@@ -1,7 +1,7 @@
 """Mistreat builds of tiny worlds on the embedded engine, and check that nothing is lost.
 
     python scripts/soak.py --kills 100 --appends 50 --interrupts 20 --pairs 10 --disk 1
-        --worlds 200 --grow small --mornings 5
+        --worlds 200 --simulations 5000 --grow small --mornings 5
 
 kills        SIGKILL at a random moment of a build
 appends      likewise of an append of days to a world that grows, see soak_appends.py
@@ -9,6 +9,9 @@ interrupts   SIGINT likewise, to the process or to its group: dbt must end soon,
 pairs        two builds at once into one schema: exactly one is refused, with a line
 disk         a disk that gets full (a small tmpfs; for root on Linux, skipped elsewhere)
 worlds       builds with random variables, tests included, each green or refused with a line
+simulations  of random shops, without a warehouse: int_allocation must agree with the naive
+             simulator line by line, by the tests of `make test` with other seeds, and on a quarter
+             as many when the last days are appended
 grow         a preset, whose world is made at once and by appending days: 80 and ten times one are
              90, and so are 60 and 30
 mornings     of the daily job on the stand-in for Databricks, data tests included, one cancelled and
@@ -52,6 +55,12 @@ CAPS = {
     "num_locations": 12,
     "demand_intensity": 2,
 }
+# Simulations of one seed, which are repeated together.
+SIMULATIONS = 250
+SIMULATION_TESTS = (
+    "test_random_worlds_agree_line_by_line",
+    "test_appended_days_are_those_of_one_run",
+)
 
 Fingerprints = dict[str, tuple[int, str]]
 
@@ -291,6 +300,34 @@ def append_each_morning(soak: Soak, count: int) -> None:
     soak.counts["mornings"] += count
 
 
+def simulate(soak: Soak, count: int, seed: int) -> None:
+    """Run the tests of random shops on so many of them, seed after seed."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--tb", "short"]
+    command += [f"tests/python/test_allocation.py::{name}" for name in SIMULATION_TESTS]
+    # Not the profile of CI, in which Hypothesis has but one seed.
+    command += ["--hypothesis-profile", "default", "--hypothesis-seed"]
+    for before in range(0, count, SIMULATIONS):
+        size = min(SIMULATIONS, count - before)
+        say(f"simulations {before + 1} to {before + size} of {count}, seed {seed}")
+        done = subprocess.run(
+            [*command, str(seed)],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "STOCKTRUE_SIMULATIONS": str(size),
+                # What one seed has found is not tried with the next one.
+                "HYPOTHESIS_STORAGE_DIRECTORY": str(soak.folder / f"seed_{seed}"),
+            },
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            options = f"--simulations {size} --seed {seed}"
+            soak.fail(f'make soak SOAK="{options}"', done.stdout + done.stderr)
+        soak.counts["simulations"] += size
+        seed += 1
+
+
 def random_variables(chance: random.Random) -> dict[str, Any]:
     """Return variables of a small world: ends and middles of their ranges, or as they are."""
     changed: dict[str, Any] = {}
@@ -332,10 +369,11 @@ def main() -> int:
     }
     for name in trials:
         parser.add_argument(f"--{name}", type=int, default=0, help="how many")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and variables")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_argument("--select", nargs="*", default=[], help="models, as for dbt; all without")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="removed at the start")
     parser.add_argument("--grow", choices=run_vars.preset_names(), help="a preset, of any size")
+    parser.add_argument("--simulations", type=int, default=0, help="without a warehouse")
     parser.add_argument("--mornings", type=int, default=0, help="on the stand-in for Databricks")
     asked = parser.parse_args()
     shutil.rmtree(asked.folder, ignore_errors=True)
@@ -348,6 +386,7 @@ def main() -> int:
             for number in range(getattr(asked, name)):
                 say(f"{name} {number + 1} of {getattr(asked, name)}")
                 trial(soak, chance, number)
+        simulate(soak, asked.simulations, asked.seed)
         if asked.grow:
             soak_appends.grow(soak, asked.grow)
         if asked.mornings:

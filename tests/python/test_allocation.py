@@ -1,6 +1,7 @@
 """int_allocation against the naive simulator, on random small worlds and on named situations."""
 
 import itertools
+import os
 from collections import defaultdict
 from datetime import date, timedelta
 
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from naive_simulator import replay, to_date, to_key
 from pyarrow import parquet
 
+# How many random worlds are played; `make soak` asks for thousands, of other seeds.
+SIMULATIONS = int(os.environ.get("STOCKTRUE_SIMULATIONS", "200"))
 MODEL = "models/allocation/int_allocation.py"
 LOCATION = 3
 
@@ -465,7 +468,7 @@ def worlds(draw):
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=SIMULATIONS, deadline=None)
 @given(world=worlds())
 def test_random_worlds_agree_line_by_line(compare_locations, world):
     compare_locations(**world)
@@ -501,7 +504,7 @@ def due_by_day(agenda):
     return found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=max(SIMULATIONS // 4, 1), deadline=None)
 @given(world=worlds(), days_closed=st.integers(1, 44))
 def test_appended_days_are_those_of_one_run(allocation, world, days_closed):
     """Whatever the last day before them is, also in the middle of a month."""

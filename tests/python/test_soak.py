@@ -114,6 +114,39 @@ def test_mornings_are_those_of_the_databricks_tests(run, tmp_path, needed, failu
     assert f"5 mornings; {failures} failures" in printed
 
 
+@pytest.mark.parametrize(("wrong_seed", "failures"), [(6, 0), (8, 1)])
+def test_simulations_are_those_of_the_allocation_tests(
+    run, monkeypatch, tmp_path, wrong_seed, failures
+):
+    """Twenty of one seed, then of the next one; those of a seed can be repeated."""
+    test = tmp_path / "tests" / "python" / "test_allocation.py"
+    test.parent.mkdir(parents=True)
+    test.write_text(
+        "import os\n\nimport pytest\n\n"
+        f'@pytest.mark.parametrize("_", {soak.SIMULATION_TESTS})\n'
+        "def test_(request, _):\n"
+        '    seed = request.config.getoption("--hypothesis-seed")\n'
+        f'    assert seed != "{wrong_seed}"\n'
+        '    size = os.environ["STOCKTRUE_SIMULATIONS"]\n'
+        '    assert size == {"7": "20", "8": "20", "9": "10"}[seed]\n'
+    )
+    monkeypatch.setattr(soak, "SIMULATIONS", 20)
+    names = [f"test_[{name}]" for name in soak.SIMULATION_TESTS]
+    monkeypatch.setattr(soak, "SIMULATION_TESTS", names)
+    status, printed = run("", "--simulations", "50", "--seed", "7")
+    assert status == failures, printed
+    assert "simulations 41 to 50 of 50, seed 9" in printed
+    assert ('FAILED make soak SOAK="--simulations 20 --seed 8"' in printed) == failures
+    assert f"50 simulations; {failures} failures" in printed
+
+
+def test_simulations_are_tests_that_are_there():
+    """Their names are those in test_allocation.py."""
+    text = (soak.ROOT / "tests/python/test_allocation.py").read_text()
+    for name in soak.SIMULATION_TESTS:
+        assert f"def {name}(" in text
+
+
 def test_builds_end_with_it(run, monkeypatch):
     """They run in sessions of their own, to which Ctrl-C does not come."""
     started = []
