@@ -120,8 +120,6 @@ class Soak:
                 stdin=subprocess.DEVNULL,
                 env=environ,
                 start_new_session=True,
-                # What runs in the background of a shell has its children ignore Ctrl-C.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         self.started.append(process)
         return process
@@ -356,6 +354,8 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Do what the command line asks and return the exit status."""
+    # What runs in the background of a shell ignores Ctrl-C, and so does all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,9 @@ import pytest
 from browser import COMMANDS, Browser, find_chromium
 from support import ROOT, SCHEMA, TINY_VARS, DbtRun, Fingerprints, World, run_dbt
 from xdist.scheduler import LoadScopeScheduling
+
+# What starts the tests in the background has them ignore Ctrl-C, and so all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

@@ -87,8 +87,6 @@ def start(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # What starts the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     STARTED.append(make)
     return make
@@ -185,7 +183,6 @@ def test_ctrl_c_ends_dbt_before_its_adapter_is_loaded(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     status = Path(f"/proc/{dbt.pid}/status")
     if not status.exists():

@@ -210,8 +210,6 @@ def test_stopped_setup_stops_pip(prepared, number):
         env={"PATH": str(prepared.commands), "HOME": str(prepared.home)},
         stdout=subprocess.DEVNULL,
         start_new_session=True,
-        # What starts the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_until(hangs, "begun")

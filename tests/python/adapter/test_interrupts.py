@@ -96,8 +96,6 @@ def interrupted(
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # What starts the tests in the background has them ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_for(builder, model)
