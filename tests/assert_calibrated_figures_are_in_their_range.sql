@@ -42,8 +42,10 @@ cross join full_size
 where
     metrics.origin = 'calibrated'
     and (
-        metrics.measured_value < metrics.published_low * {{ 1 - by_chance }}
-        or metrics.measured_value > metrics.published_high * {{ 1 + by_chance }}
+        metrics.measured_value
+        < metrics.published_low - {{ by_chance }} * abs(metrics.published_low)
+        or metrics.measured_value
+        > metrics.published_high + {{ by_chance }} * abs(metrics.published_high)
     )
     and {{ var('num_products') }} >= 500
     and {{ var('num_locations') }} >= 10
