@@ -24,6 +24,25 @@ FAR_BACK = int((np.datetime64("1900-01-01") - EPOCH).astype(int))
 ONLINE = ("web", "app", "social")  # what is preferred by who does not prefer stores
 TIERS = ("budget", "mid", "premium", "luxury")
 
+PROFILE_COLUMNS = [
+    "customer_number",
+    "joined_date",
+    "is_digital_join",
+    "is_male",
+    "taste_number",
+    "visit_frequency_draw",
+    "age_draw",
+    "leave_draw",
+    "build_draw",
+    "tops_draw",
+    "bottoms_draw",
+    "shoes_draw",
+    "basket_draw",
+    "preference_draw",
+    "segment_draw",
+    "phone_draw",
+]
+
 OUTPUT_SCHEMA = pa.schema(
     [
         ("customer_number", pa.int32()),
@@ -439,28 +458,10 @@ def model(dbt, session):
     profiles = dbt.ref("int_customer_profiles")
     if dbt.is_incremental and world.closed_date:
         profiles = profiles.filter(f"joined_date > '{world.closed_date}'")
-    names = [
-        "customer_number",
-        "joined_date",
-        "is_digital_join",
-        "is_male",
-        "taste_number",
-        "visit_frequency_draw",
-        "age_draw",
-        "leave_draw",
-        "build_draw",
-        "tops_draw",
-        "bottoms_draw",
-        "shoes_draw",
-        "basket_draw",
-        "preference_draw",
-        "segment_draw",
-        "phone_draw",
-    ]
 
     def lived(batches):
         for batch in batches:
             if batch.num_rows:
                 yield from lives_of(batch, lives).to_batches()
 
-    return profiles.select(*names).mapInArrow(lived, spark_ddl(OUTPUT_SCHEMA))
+    return profiles.select(*PROFILE_COLUMNS).mapInArrow(lived, spark_ddl(OUTPUT_SCHEMA))

@@ -268,7 +268,7 @@ def test_columns_are_traced_to_python_models_seeds_and_variables(written):
 def test_page_of_columns_opens_a_column(written, browser):
     """Without telemetry; the tables that its own follows from are there as well."""
     page = written[0] / "docs" / "columns.html"
-    asked = "?model=model.stocktrue.gold_stockout_events&column=lost_sales_quantity&parents=2"
+    asked = "?model=model.stocktrue.gold_stockout_events&column=lost_sales_quantity&parents=4"
     loaded = browser.load(page, asked=asked)
     assert loaded.requests == []
     assert any("telemetry is disabled" in line for line in loaded.console)
