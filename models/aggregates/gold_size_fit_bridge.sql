@@ -163,54 +163,55 @@ fitted as (
 
 -- Long feet are those of tall people, and a wide waist is that of a heavy build. Height, weight and
 -- build belong to the customer: the same on every line, mostly not told.
-bodies as (
+built as (
 
     select
-        customer_lives.customer_number,
-        {{ uniform('body_data', ['customer_lives.customer_number']) }} < shares.body_data_share
+        fitted.*,
+        {{ uniform('body_data', ['fitted.customer_number']) }} < shares.body_data_share
             as tells_body_data,
-        body_type_buckets.body_type,
+        {{ quantile_bucket('customer_lives.build_bottoms') }} as build_bucket,
         -- The mean of two quantiles: most people are near the middle.
         cast(floor(
             body_heights.height_cm_low
             + (
                 customer_lives.build_shoes
-                + {{ uniform('height_high', ['customer_lives.customer_number']) }}
+                + {{ uniform('height_high', ['fitted.customer_number']) }}
             )
             / 2
             * (body_heights.height_cm_high - body_heights.height_cm_low + 1)
         ) as int) as height_cm,
-        body_type_buckets.bmi_low
-        + {{ uniform('body_mass', ['customer_lives.customer_number']) }}
-        * (body_type_buckets.bmi_high - body_type_buckets.bmi_low) as body_mass_index
-    from customer_lives
-    cross join shares
+        {{ uniform('body_mass', ['fitted.customer_number']) }} as body_mass_draw
+    from fitted
+    inner join customer_lives on fitted.customer_number = customer_lives.customer_number
     inner join body_heights
         on if(customer_lives.shopper_class < 8, 'female', 'male') = body_heights.gender
-    inner join body_type_buckets
-        on {{ quantile_bucket('customer_lives.build_bottoms') }} = body_type_buckets.bucket
+    cross join shares
 
 ),
 
 described as (
 
     select
-        fitted.*,
+        built.*,
         answer_buckets.fit_description,
         answer_buckets.fit_score,
-        bodies.tells_body_data,
-        bodies.body_type,
-        bodies.height_cm,
+        body_type_buckets.body_type,
         cast(floor(
-            bodies.body_mass_index * bodies.height_cm * bodies.height_cm / 10000
+            (
+                body_type_buckets.bmi_low
+                + built.body_mass_draw * (body_type_buckets.bmi_high - body_type_buckets.bmi_low)
+            )
+            * built.height_cm
+            * built.height_cm
+            / 10000
         ) as int) as weight_kg
-    from bodies
-    inner join fitted on bodies.customer_number = fitted.customer_number
+    from body_type_buckets
+    inner join built on body_type_buckets.bucket = built.build_bucket
     inner join answer_buckets
         on
-            fitted.answer_group = answer_buckets.return_reason
-            and fitted.fit_step = answer_buckets.size_difference
-            and {{ bucket('fit_answer', ['fitted.line_number']) }} = answer_buckets.bucket
+            built.answer_group = answer_buckets.return_reason
+            and built.fit_step = answer_buckets.size_difference
+            and {{ bucket('fit_answer', ['built.line_number']) }} = answer_buckets.bucket
 
 ),
 

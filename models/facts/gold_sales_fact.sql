@@ -90,13 +90,8 @@ sold as (
         -- ids
         cart_line_id,
         attempt,
-        concat(cast(cart_line_id as string), {{ line_suffix('attempt') }}) as line_digits,
+        first_attempt,
         cart_number,
-        concat(
-            cast(cart_number as string), {{ cart_suffix(cart_attempt('attempt', 'first_attempt')) }}
-        ) as cart_digits,
-        {{ line_role('attempt') }} as line_role,
-        {{ lost_sale_id('attempt', 'cart_line_id', 'first_attempt') }} as lost_sale_id,
         customer_key as customer_key_of_cart,
         product_key,
         location_key,
@@ -220,10 +215,15 @@ chosen as (
 
 ),
 
+-- Texts last: the joins before carry no more than they need.
 valued as (
 
     select
         *,
+        concat(cast(cart_line_id as string), {{ line_suffix('attempt') }}) as line_digits,
+        concat(
+            cast(cart_number as string), {{ cart_suffix(cart_attempt('attempt', 'first_attempt')) }}
+        ) as cart_digits,
         sign * quantity_sold * net_price_cents as net_cents,
         sign * quantity_sold * cost_cents as total_cost_cents,
         -- Tax of the sale is rounded once, half up; a return takes back exactly that.
@@ -280,8 +280,8 @@ final as (
         promotion_key,
         concat('CART_', cart_digits) as cart_id,
         if(is_return, concat('LINE_', line_digits), null) as original_line_item_id,
-        line_role,
-        lost_sale_id,
+        {{ line_role('attempt') }} as line_role,
+        {{ lost_sale_id('attempt', 'cart_line_id', 'first_attempt') }} as lost_sale_id,
         if(is_digital, 'ecommerce', 'pos') as source_system,
         {{ audit_columns() }}
     from valued
