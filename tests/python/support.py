@@ -24,8 +24,9 @@ SCHEMA = "stocktrue"
 SPARK_ENV = {
     # Apache Spark lies beside the packages of the environment; this puts it before its client.
     "PYTHONPATH": str(Path(sys.prefix) / "spark"),
-    # Java compiles little: tiny tables have been read before more of that pays.
-    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # Java compiles little: tiny tables have been read before more of that pays. By itself it would
+    # then keep a fifth of the usual room for code; Spark waits for ever for a thread without any.
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC",
     "SPARK_CONF_DIR": str(Path(__file__).parent / "spark_conf"),
 }
 # How Sail splits the data of a second build, which has to come out the same.
