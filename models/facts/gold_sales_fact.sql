@@ -142,10 +142,25 @@ dated as (
 
 ),
 
-described as (
+-- A recovered cart or a return may fall under a later version of the customer.
+versioned as (
 
     select
         dated.*,
+        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key
+    from later_versions
+    right join dated -- noqa: CV08
+        on
+            later_versions.customer_number = {{ customer_number('dated.customer_key_of_cart') }}
+            and dated.calendar_date
+            between later_versions.effective_date and later_versions.expiration_date
+
+),
+
+described as (
+
+    select
+        versioned.*,
         product_costs.unit_cost,
         product_costs.cost_cents,
         product_costs.fit_relevant,
@@ -153,26 +168,19 @@ described as (
         channels.channel_code,
         promotions.promotion_type,
         line_fits.size_difference,
-        coalesce(later_versions.customer_key, dated.customer_key_of_cart) as customer_key,
         {{ opening_hours_number('locations.store_format', 'store_days.day_kind') }}
             as opening_hours_number
-    from dated
-    inner join product_costs on dated.product_key = product_costs.product_key
-    inner join locations on dated.location_key = locations.location_key
-    inner join channels on dated.channel_key = channels.channel_key
-    inner join promotions on dated.promotion_key = promotions.promotion_key
-    inner join store_days on dated.calendar_date = store_days.calendar_date
-    -- A recovered cart or a return may fall under a later version of the customer.
-    left join later_versions
-        on
-            {{ customer_number('dated.customer_key_of_cart') }} = later_versions.customer_number
-            and dated.calendar_date
-            between later_versions.effective_date and later_versions.expiration_date
+    from versioned
+    inner join product_costs on versioned.product_key = product_costs.product_key
+    inner join locations on versioned.location_key = locations.location_key
+    inner join channels on versioned.channel_key = channels.channel_key
+    inner join promotions on versioned.promotion_key = promotions.promotion_key
+    inner join store_days on versioned.calendar_date = store_days.calendar_date
     left join line_fits
         on
-            dated.is_return
-            and dated.cart_line_id = line_fits.cart_line_id
-            and dated.attempt = line_fits.attempt
+            versioned.is_return
+            and versioned.cart_line_id = line_fits.cart_line_id
+            and versioned.attempt = line_fits.attempt
 
 ),
 
