@@ -152,15 +152,20 @@ uplifts as (
 
 ),
 
+-- The highest discount of a day is its first row. A window for each day would be slow:
+-- docs/engine_notes.md#sorts-and-windows
 ranked as (
 
     select
         uplifts.*,
         span_dates.calendar_date,
-        row_number() over (
-            partition by uplifts.product_key, uplifts.price_zone, span_dates.calendar_date
-            order by uplifts.discount_cents desc, uplifts.promotion_key asc
-        ) as discount_rank
+        lag(span_dates.calendar_date) over (
+            partition by uplifts.product_key, uplifts.price_zone
+            order by
+                span_dates.calendar_date asc,
+                uplifts.discount_cents desc,
+                uplifts.promotion_key asc
+        ) as previous_date
     from uplifts
     inner join span_dates on uplifts.promotion_key = span_dates.promotion_key
 
@@ -183,7 +188,7 @@ promoted as (
             ranked.product_key = markdown_days.product_key
             and ranked.price_zone = markdown_days.price_zone
             and ranked.calendar_date = markdown_days.calendar_date
-    where ranked.discount_rank = 1
+    where coalesce(ranked.calendar_date != ranked.previous_date, true)
 
 ),
 
