@@ -1,9 +1,14 @@
 {#
     Fails with the versions of a slowly changing dimension that leave a gap to the next one,
     overlap it, end before they begin, or are not marked current exactly when they are the last.
-    Where only some rows are looked at, all versions of the same entities are.
+    Where only some rows are looked at, all versions of the same entities are. All versions of an
+    entity share a value of `part`, of which there are few: a window for each entity would be slow.
 #}
-{% test versions_tile(model, entity, effective_date, expiration_date, is_current, version) %}
+{% test versions_tile(model, entity, part, effective_date, expiration_date, is_current, version) %}
+
+{%- set neighbour -%}
+    over (partition by {{ part }} order by {{ entity }}, {{ effective_date }})
+{%- endset %}
 
 with
 
@@ -15,12 +20,16 @@ neighbours as (
         {{ effective_date }},
         {{ expiration_date }},
         {{ is_current }},
-        lead({{ effective_date }}) over (
-            partition by {{ entity }} order by {{ effective_date }}
+        if(
+            lead({{ entity }}) {{ neighbour }} = {{ entity }},
+            lead({{ effective_date }}) {{ neighbour }},
+            null
         ) as next_effective_date,
-        row_number() over (
-            partition by {{ entity }} order by {{ effective_date }}
-        ) as expected_version
+        if(
+            lag({{ entity }}) {{ neighbour }} = {{ entity }},
+            lag({{ version }}) {{ neighbour }},
+            0
+        ) as previous_version
     from {{ tested_table(model) }}
     {%- if model is string %}
     where {{ entity }} in (select {{ entity }} from {{ model }})
@@ -31,7 +40,7 @@ neighbours as (
 select *
 from neighbours
 where
-    {{ version }} != expected_version
+    {{ version }} != previous_version + 1
     or {{ expiration_date }} < {{ effective_date }}
     or {{ is_current }} != (next_effective_date is null)
     or {{ expiration_date }}
