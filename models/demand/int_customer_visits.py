@@ -83,10 +83,10 @@ def poisson_quantile(mean, draw):
     mean, draw = np.asarray(mean), np.asarray(draw)
     counts = np.zeros(np.broadcast_shapes(mean.shape, draw.shape), np.int64)
     # Most draws are below 1 - mean, which is not above exp(-mean), the chance of none.
-    at = draw >= 1 - mean
-    mean, draw = (np.broadcast_to(values, counts.shape)[at] for values in (mean, draw))
+    at = np.flatnonzero(draw >= 1 - mean)
+    mean, draw = (np.broadcast_to(each, counts.shape).ravel()[at] for each in (mean, draw))
     draw = np.clip(draw, 1e-12, 1 - 1e-12)  # sums of rounded chances may end so far below 1
-    found = np.zeros(len(mean), np.int64)
+    found = np.zeros(len(at), np.int64)
     for n in np.flatnonzero(mean > 500):
         found[n] = round(NormalDist(mean[n], mean[n] ** 0.5).inv_cdf(draw[n]))
     count, chance = 0, np.exp(-mean)
@@ -94,15 +94,18 @@ def poisson_quantile(mean, draw):
     mean, draw, chance = mean[left], draw[left], chance[left]
     cdf = chance
     while len(left):  # more than count: as many counts again at once, up to 32
-        more = count + np.arange(1, min(count + 1, 32) + 1)[:, None]
-        chances = chance * np.cumprod(mean / more, axis=0)
-        cdfs = cdf + np.cumsum(chances, axis=0)
-        found[left] = count + 1 + (draw >= cdfs).sum(axis=0)
-        count += len(more)
-        above = np.flatnonzero(draw >= cdfs[-1])
+        more = range(count + 1, count + 1 + min(count + 1, 32))
+        least, factor, sums = count + 1, 1.0, 0.0
+        for count in more:
+            factor = factor * (mean / count)
+            sums = sums + chance * factor
+            is_above = draw >= cdf + sums
+            least = least + is_above
+        found[left] = least
+        above = np.flatnonzero(is_above)
+        cdf, chance = (cdf + sums)[above], (chance * factor)[above]
         left, mean, draw = left[above], mean[above], draw[above]
-        chance, cdf = chances[-1, above], cdfs[-1, above]
-    counts[at] = found
+    counts.ravel()[at] = found
     return counts[()]
 
 
