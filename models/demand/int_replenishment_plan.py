@@ -545,7 +545,7 @@ class ShelvesByFailures:
         on_the_way += sent - coming
         with_customer *= 1 - share
         stock += np.floor(coming + return_draws)
-        if wanted_if_low is not wanted:
+        if self.selling.share_bought_if_low < 1:
             is_low = stock < self.selling.low_inventory_threshold
             wanted = np.where(is_low, wanted_if_low, wanted)
         with_customer += np.minimum(stock, wanted) * self.selling.return_rate
