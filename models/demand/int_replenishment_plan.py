@@ -521,9 +521,18 @@ class ShelvesByFailures:
         self.selling, self.most_failures = selling, most_failures
         # Stock and two waits one after the other: few units come back at once, most after about
         # return_days. Units are whole, but NumPy is several times as fast on floats.
-        self.state: np.ndarray = np.zeros((3, 1, len(level)))
+        self.most_rows = most_failures + 2
+        # Rows stand at the end of an array with room for as many in front.
+        self.room: np.ndarray = np.zeros((3, 2 * self.most_rows, len(level)))
+        self.first = self.room.shape[1] - 1
         self.stock[:] = level
         self.is_ordered = level > 0
+        # Of one day's sales: much of the time would go into new arrays.
+        self.scratch = np.empty((2, self.most_rows, len(level)))
+
+    @property
+    def state(self):
+        return self.room[:, self.first : self.first + self.most_rows]
 
     @property
     def stock(self):
@@ -541,16 +550,22 @@ class ShelvesByFailures:
         """
         share = 1 - (1 - 2 / self.selling.return_days) ** days
         stock, with_customer, on_the_way = self.state
-        coming, sent = on_the_way * share, with_customer * share
-        on_the_way += sent - coming
+        sent, units = np.multiply(self.state[1:], share, out=self.scratch[:, : len(stock)])
+        sent -= units
+        on_the_way += sent
         with_customer *= 1 - share
-        stock += np.floor(coming + return_draws)
+        units += return_draws
+        stock += np.floor(units, out=units)  # come back
         if self.selling.share_bought_if_low < 1:
+            # As many fewer as stock is low; np.where takes twice as long.
             is_low = stock < self.selling.low_inventory_threshold
-            wanted = np.where(is_low, wanted_if_low, wanted)
-        with_customer += np.minimum(stock, wanted) * self.selling.return_rate
-        stock -= wanted + adjusted
-        np.maximum(stock, 0, out=stock)
+            wanted = wanted - np.multiply(is_low, wanted - wanted_if_low, out=sent)
+        np.minimum(stock, wanted, out=units)  # that are bought
+        stock -= units
+        units *= self.selling.return_rate
+        with_customer += units
+        at = np.flatnonzero(adjusted)  # few
+        stock[:, at] = np.maximum(stock[:, at] - adjusted[at], 0)
 
     def review(self, level, packs, failures=0):
         """Order up to the level, (P,), in Packs: a row in front, whose order is yet to come.
@@ -558,10 +573,14 @@ class ShelvesByFailures:
         failures: (P,) failed orders in a row before this one comes, which decide what it leaves
         over of a pack.
         """
-        kept = self.state[:, : self.most_failures + 1]
+        kept = self.state[:, : self.most_rows - 1]
+        if self.first == 0:
+            self.first = self.room.shape[1] - kept.shape[1]
+            self.room[:, self.first :] = kept
         failures = np.minimum(failures, kept.shape[1] - 1)
         before = kept[:, failures, np.arange(len(level))]
-        self.state = np.concatenate([before[:, None], kept], axis=1)
+        self.first -= 1
+        self.room[:, self.first] = before
         self.stock[0] += packs.ordered(level - self.stock[0])
         self.is_ordered = level > 0
 
@@ -572,8 +591,9 @@ class ShelvesByFailures:
 
     def launch(self, units, at):
         """The first delivery, units (P,), of the products at some indexes: it never fails."""
-        self.state[:, :, at] = 0
-        self.stock[:, at] = units[at]
+        if len(at):
+            self.state[:, :, at] = 0
+            self.stock[:, at] = units[at]
 
     def forget_returns(self):
         """Sales before the first day are not known, so nothing of them comes back after it."""
@@ -593,7 +613,8 @@ class ShelvesByFailures:
         """Shelves from what packed gave."""
         is_ordered, *state = numbers.reshape(-1, 1 + 3 * (most_failures + 2)).T
         shelves = cls(selling, most_failures, is_ordered)
-        shelves.state = np.reshape(state, (3, -1, len(is_ordered))).astype(float)
+        shelves.first -= most_failures + 1
+        shelves.state[:] = np.reshape(state, (3, -1, len(is_ordered)))
         shelves.state[1:] /= 1000
         return shelves
 
@@ -654,7 +675,7 @@ def burn_in(location, stream, share_bought, demand, level, packs, chances):
     leftover = np.floor(draws * packs.units) * (level > 0)
     shelves = ShelvesByFailures(location.selling, schedule.most_failures, level + leftover)
     for review, of_review in zip(reviews, weeks, strict=True):
-        before_review = shelves.stock
+        before_review = shelves.stock.copy()
         failures = failures_before(location, review, len(demand), chances)
         shelves.review(packs.level_on(review, level), packs, failures)
         for _ in of_review:

@@ -675,7 +675,7 @@ def test_rows_are_what_failed_orders_leave(replenishment, store, days_since_revi
         day = FIRST_DAY + n
         if location.days_from_review(day) == lead_time:
             shelves.receive()
-        shelves.sell(units, units, adjusted=0, return_draws=0)
+        shelves.sell(units, units, np.zeros(30), return_draws=0)
         if day in last_days:
             is_newest = location.days_from_review(day) >= lead_time
             measured[day] = shelves.on_shelf(is_newest).copy()
