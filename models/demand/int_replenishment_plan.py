@@ -30,7 +30,7 @@ P is the number of products of a location, S of positions of its calibration sam
 of rows (see ShelvesByFailures), K of failed orders in a row that are told apart.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -161,6 +161,18 @@ class Planner:
 
 
 @dataclass(frozen=True)
+class Shocks:
+    """Factors with mean 1, (W, P), on the Mondays of the weeks from the first one on."""
+
+    first_week: int
+    levels: np.ndarray
+
+    def on(self, days):
+        """(D, P) factors on days (D,)."""
+        return on_days(self.levels, self.first_week, days)
+
+
+@dataclass(frozen=True)
 class Location:
     """One location and its calendar, in days since 1970-01-01; first_day is the first simulated.
 
@@ -186,14 +198,14 @@ class Location:
             draws[:, n] = block.random((size, uses)).T
         return draws
 
-    def shocks_of(self, stream, days, size):
-        """(D, size) factors with mean 1 of what is drawn with a stream on days (D,)."""
-        weeks = int(week_of(min(days))), int(week_of(max(days))) + 1
+    def shocks_between(self, stream, first_day, last_day, size):
+        """Shocks of so many positions, drawn with a stream, on any days from one to the other."""
+        weeks = int(week_of(first_day)), int(week_of(last_day)) + 1
         product, place = (
             levels_between(component, self.seed, of_component, self.location_key, weeks, size)
             for component, of_component in zip(self.shocks, SHOCKS[stream], strict=True)
         )
-        return on_days(product * place, weeks[0], days)
+        return Shocks(weeks[0], product * place)
 
     def days_from_review(self, day):
         """Days from the last review before the day: review_period_days on a review day."""
@@ -280,7 +292,7 @@ class Positions:
     months: (M,) YYYYMM; ranged_from: (P,) days; planned: (M, P) units a day that customers want;
     correction: (M - 2, P), what planners make of what is usual, and forecast, what they expect of
     them then; level: (M - 2, P), 0 until the launch delivery is ordered; opening_level: (P,), that
-    of the first month without launches.
+    of the first month without launches. shocks: of all days, of a calibration sample only.
     """
 
     product_key: np.ndarray
@@ -293,6 +305,7 @@ class Positions:
     opening_level: np.ndarray
     launches: Launches
     packs: Packs
+    shocks: Shocks | None = None
 
     def take(self, indexes):
         """The positions at some indexes."""
@@ -312,7 +325,7 @@ class Positions:
     def to_play(self, first, stop):
         """What play_months and shares_bought take of some months."""
         months = slice(first, stop)
-        return self.planned[months], self.level[months], self.launches, self.packs
+        return self.planned[months], self.level[months], self.launches, self.packs, self.shocks
 
 
 @dataclass(frozen=True)
@@ -641,12 +654,12 @@ def leaving_units(location, share_bought, means, draws):
     return units, units, adjusted
 
 
-def failures_before(location, day, size, chances):
-    """(size,) failed orders in a row before that of a review day comes."""
+def failures_before(location, days, size, chances):
+    """(D, size) failed orders in a row before those of review days (D,) come."""
     start, stay = chances
     shares = failure_shares(location.schedule.most_failures, start, stay)
     shares *= np.where(np.arange(len(shares)) == 0, 1 - start, 1 - stay)
-    ((draws,),) = location.uniforms(FAILURES_BEFORE, [day], size)
+    (draws,) = location.uniforms(FAILURES_BEFORE, days, size)
     found = np.searchsorted(np.cumsum(shares / max(shares.sum(), 1e-9)), draws, side="right")
     return np.minimum(found, len(shares) - 1)
 
@@ -667,17 +680,18 @@ def burn_in(location, stream, share_bought, demand, level, packs, chances):
     ]
     days, lengths = np.array([week for of_review in weeks for week in of_review]).T
     draws = location.uniforms(stream, days, len(demand), 4)
-    means = demand * lengths[:, None] * location.shocks_of(stream, days, len(demand))
+    shocks = location.shocks_between(stream, days[0], days[-1], len(demand))
+    means = demand * lengths[:, None] * shocks.on(days)
     leaving = leaving_units(location, share_bought, means, draws[:3])
     sales = zip(*leaving, draws[3], lengths, strict=True)
     # Anything from none to all but one unit of a pack is left over.
     ((draws,),) = location.uniforms(LEFTOVER, [reviews[0]], len(demand))
     leftover = np.floor(draws * packs.units) * (level > 0)
     shelves = ShelvesByFailures(location.selling, schedule.most_failures, level + leftover)
-    for review, of_review in zip(reviews, weeks, strict=True):
+    failures = failures_before(location, reviews, len(demand), chances)
+    for review, of_review, failed in zip(reviews, weeks, failures, strict=True):
         before_review = shelves.stock.copy()
-        failures = failures_before(location, review, len(demand), chances)
-        shelves.review(packs.level_on(review, level), packs, failures)
+        shelves.review(packs.level_on(review, level), packs, failed)
         for _ in of_review:
             shelves.sell(*next(sales))
     shelves.forget_returns()
@@ -731,13 +745,16 @@ def month_days(month_key):
     return tuple(int((month + n).astype("datetime64[D]").astype(np.int64)) for n in (0, 1))
 
 
-def play_months(location, shelves, months, share_bought, chances, demand, level, launches, packs):
+def play_months(
+    location, shelves, months, share_bought, chances, demand, level, launches, packs, shocks
+):
     """How often shelves are empty or low on each day from the first one on, by failed orders.
 
     months: (M,) YYYYMM; share_bought: (M,), see leaving_units; chances: see Schedule, about those
-    that orders fail by; demand, level: (M, P); launches, packs: of the P products. Plays on with
-    the shelves. Returns the days (D,), and two arrays (D, K + 1): the share of ranged positions
-    with nothing available, and the share of their demand that meets low stock.
+    that orders fail by; demand, level: (M, P); launches, packs: of the P products; shocks: of all
+    days of the months. Plays on with the shelves. Returns the days (D,), and two arrays (D, K + 1):
+    the share of ranged positions with nothing available, and the share of their demand that meets
+    low stock.
     """
     schedule, selling = location.schedule, location.selling
     size = demand.shape[1]
@@ -746,16 +763,19 @@ def play_months(location, shelves, months, share_bought, chances, demand, level,
         first, stop = month_days(month)
         days = np.arange(max(first, location.first_day), stop)
         index = np.array([selling.day_index[day] for day in days.tolist()])
-        means = demand[n] * index[:, None] * location.shocks_of(CALIBRATION, days, size)
+        means = demand[n] * index[:, None] * shocks.on(days)
         draws = location.uniforms(CALIBRATION, days, size, 4)
         leaving = leaving_units(location, share_bought[n], means, draws[:3])
         sales = zip(*leaving, draws[3], strict=True)
-        for day, of_day in zip(days.tolist(), sales, strict=True):
+        all_ranged = (launches.day <= days[:, None]) & (days[:, None] < launches.until)
+        from_review = [location.days_from_review(day) for day in days.tolist()]
+        reviews = days[np.equal(from_review, schedule.review_period_days)]
+        failures = iter(failures_before(location, reviews, size, chances))
+        for day, is_ranged, of_day in zip(days.tolist(), all_ranged, sales, strict=True):
             arrival = location.arrival(day)
             if day == arrival:
                 shelves.receive()
             shelves.launch(launches.units, np.flatnonzero(launches.day == day))
-            is_ranged = (launches.day <= day) & (day < launches.until)
             on_shelf = shelves.on_shelf(day >= arrival)
             if selling.share_bought_if_low < 1:
                 is_low = on_shelf < selling.low_inventory_threshold
@@ -764,9 +784,8 @@ def play_months(location, shelves, months, share_bought, chances, demand, level,
             shelves.sell(*of_day)
             is_empty = (on_shelf == 0) & is_ranged
             empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
-            if location.days_from_review(day) == schedule.review_period_days:
-                failures = failures_before(location, day, size, chances)
-                shelves.review(packs.level_on(day, level[n]), packs, failures)
+            if day in reviews:
+                shelves.review(packs.level_on(day, level[n]), packs, next(failures))
         all_days.append(days)
     return np.concatenate(all_days), np.array(empty), np.array(low)
 
@@ -791,11 +810,14 @@ def rate_by_opening(location, days, empty, start, stay):
     return rates / len(days)
 
 
-def sample_of(location, count):
-    """Indexes of SAMPLE_SIZE of so many positions of the location, in order."""
+def sample_of(location, positions):
+    """SAMPLE_SIZE of the Positions of the location, in order, with their shocks."""
     # Another choice of products at each location, so that errors of the choice average out.
+    count = len(positions.product_key)
     order = np.argsort(location.uniforms(CALIBRATION, [0], count)[0, 0], kind="stable")
-    return np.sort(np.resize(order, SAMPLE_SIZE))
+    sample = positions.take(np.sort(np.resize(order, SAMPLE_SIZE)))
+    days = month_days(sample.months[0])[0], month_days(sample.months[-1])[1] - 1
+    return replace(sample, shocks=location.shocks_between(CALIBRATION, *days, SAMPLE_SIZE))
 
 
 def long_run_chances(target_rate, schedule, rates):
@@ -812,7 +834,7 @@ def usual_chances(target_rate, schedule):
 
 
 def shares_bought(
-    location, target_rate, trial, share, months, chances, demand, level, launches, packs
+    location, target_rate, trial, share, months, chances, demand, level, launches, packs, shocks
 ):
     """(M,) units wanted per unit planned of lines that are not low; the rest is lost by others.
 
@@ -826,7 +848,7 @@ def shares_bought(
     for n in range(len(months)):
         month = slice(n, n + 1)
         of_month = months[month], shares[-1:], chances, demand[month], level[month]
-        _, empty, low = play_months(location, trial, *of_month, launches, packs)
+        _, empty, low = play_months(location, trial, *of_month, launches, packs, shocks)
         chances = long_run_chances(target_rate, location.schedule, empty.mean(axis=0))
         by_failures = failure_shares(location.schedule.most_failures, *chances)
         shares.append(location.selling.share_bought(by_failures @ low.mean(axis=0)))
@@ -1048,7 +1070,7 @@ def plan_location(table, location, target_rate):
     """
     positions = positions_from(table, location)
     size = len(positions.product_key)
-    sample = positions.take(sample_of(location, size))
+    sample = sample_of(location, positions)
     plans, opening, is_carried = [], [pa.nulls(size)] * 2, set(CARRIED) <= set(table.column_names)
     if is_carried:
         failing = np.asarray(table["is_failing"].slice(0, size).fill_null(False))

@@ -311,14 +311,18 @@ def test_shelves_of_the_eve_sold_every_day(replenishment, store, monkeypatch, da
 def test_shocks_move_evenly_between_mondays_and_have_the_mean_one(replenishment, store):
     """The first day is a Friday; shorter windows have the same shocks."""
     days = np.arange(FIRST_DAY - 4, FIRST_DAY + 200)
-    shocks = store.shocks_of(replenishment.CALIBRATION, days, 5000)
+
+    def shocks_on(stream, days):
+        return store.shocks_between(stream, days[0], days[-1], 5000).on(days)
+
+    shocks = shocks_on(replenishment.CALIBRATION, days)
     mondays = shocks[::7]
     assert shocks.mean() == pytest.approx(1, abs=0.01)
     assert np.log(mondays).std() == pytest.approx(0.6, abs=0.01)
     assert shocks[3] == pytest.approx((4 * mondays[0] + 3 * mondays[1]) / 7)
-    part = store.shocks_of(replenishment.CALIBRATION, days[30:40], 5000)
+    part = shocks_on(replenishment.CALIBRATION, days[30:40])
     assert part.tolist() == shocks[30:40].tolist()
-    others = store.shocks_of(replenishment.BURN_IN, days, 5000)
+    others = shocks_on(replenishment.BURN_IN, days)
     assert np.corrcoef(mondays.ravel(), others[::7].ravel())[0, 1] == pytest.approx(0, abs=0.02)
 
 
@@ -343,6 +347,12 @@ def test_planners_learn_from_past_sales_and_err_for_ever(replenishment, store):
     assert (wrong[0] == wrong[1]).all()
     assert wrong.mean() == pytest.approx(1, abs=0.03)
     assert np.log(wrong[0]).std() == pytest.approx(0.5, abs=0.03)
+
+
+def shocks_of(replenishment, location, months, size):
+    """Shocks of a calibration sample in the months."""
+    (first, _), *_, (_, stop) = map(replenishment.month_days, [*months, months[-1]])
+    return location.shocks_between(replenishment.CALIBRATION, first, stop - 1, size)
 
 
 def sample_of_months(replenishment, months, demand=1.0):
@@ -381,7 +391,7 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
         empty = 1 - np.exp(-failures * (1 + MONTHS.index(month)) / 20)
         return days, np.tile(empty, (len(days), 1))
 
-    def play(location, shelves, months, share_bought, chances, demand, level, launches, packs):
+    def play(location, shelves, months, share_bought, chances, demand, level, *others):
         played.append((months.tolist(), demand[:, 0].tolist(), level[:, 0].tolist()))
         days, empty = (np.concatenate(of) for of in zip(*map(empty_of, months), strict=True))
         return days, empty, None
@@ -412,7 +422,7 @@ def test_outages_of_a_month_meet_the_target_where_they_empty_shelves(
     assert len(set(chances)) == 3
     # Before the first day: so many that the first three months meet it on average.
     days, empty, _ = play(
-        None, None, sample.months[:3], None, None, *[np.ones((3, 1))] * 2, None, None
+        None, None, sample.months[:3], None, None, *[np.ones((3, 1))] * 2, None, None, None
     )
     rates = replenishment.rate_by_opening(store, days, empty, *chances[0])
     assert shares @ rates == pytest.approx(0.2, abs=1e-3)
@@ -425,7 +435,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     failures = np.arange(most + 1)
     played = []
 
-    def play(location, shelves, months, share, chances, demand, level, launches, packs):
+    def play(location, shelves, months, share, chances, demand, level, *others):
         played.append((shelves, *months, *share, *demand[:, 0], *level[:, 0]))
         empty = np.tile(1 - np.exp(-failures / 10), (3, 1))
         return None, empty, np.minimum(empty * len(played) * [[1], [0], [2]], 1)
@@ -433,7 +443,7 @@ def test_share_bought_is_that_of_stock_in_the_month(replenishment, warehouse, mo
     monkeypatch.setattr(replenishment, "play_months", play)
     months, demand = np.array(MONTHS[:3]), np.array([[1.0], [2.0], [3.0]])
     shares = replenishment.shares_bought(
-        warehouse, 0.2, "trial", 0.85, months, None, demand, 9 * demand, None, None
+        warehouse, 0.2, "trial", 0.85, months, None, demand, 9 * demand, None, None, None
     )
     empty = 1 - np.exp(-failures / 10)
     chances = replenishment.long_run_chances(0.2, warehouse.schedule, empty)
@@ -466,7 +476,8 @@ def test_first_month_is_tried_with_the_middle_share(replenishment, warehouse, mo
 
     monkeypatch.setattr(replenishment, "burn_in", start)
     monkeypatch.setattr(replenishment, "shares_bought", share)
-    sample = sample_of_months(replenishment, MONTHS, 0.5)
+    shocks = shocks_of(replenishment, warehouse, MONTHS, 1)
+    sample = replace(sample_of_months(replenishment, MONTHS, 0.5), shocks=shocks)
     first, _, share_bought = replenishment.first_calibration(warehouse, 0.2, sample)
     replenishment.next_calibration(warehouse, 0.2, first, sample, 1)
     middle = (1 + warehouse.selling.share_bought_if_low) / 2
@@ -483,7 +494,8 @@ def test_share_of_demand_that_meets_low_stock(replenishment, warehouse):
         shelves.review(level[0], packs)
     launches = replenishment.Launches(np.zeros(3, int), level[0], np.repeat(NEVER, 3))
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
+        *(warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches),
+        *(packs, shocks_of(replenishment, warehouse, MONTHS[:1], 3)),
     )
     assert (empty == 0).all()
     assert low == pytest.approx(np.full_like(low, 1 / 8))
@@ -502,7 +514,8 @@ def test_rates_are_those_of_ranged_positions(replenishment, warehouse):
     for _ in range(10):
         shelves.review(np.array([9, 0, 0]), packs)
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
+        *(warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches),
+        *(packs, shocks_of(replenishment, warehouse, MONTHS[:1], 3)),
     )
     assert empty[:3].tolist() == [[share] * 10 for share in [0, 0, 1 / 3]]
     assert low[:2, 0].tolist() == pytest.approx([0, 1 / 4])
@@ -518,7 +531,8 @@ def test_a_position_plays_no_part_from_its_liquidation_on(replenishment, warehou
     until = np.array([replenishment.NEVER, FIRST_DAY + 2])
     launches = replenishment.Launches(day=np.zeros(2, int), units=level[0], until=until)
     _, empty, low = replenishment.play_months(
-        warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches, packs
+        *(warehouse, shelves, np.array(MONTHS[:1]), [1.0], (0.1, 0.7), demand, level, launches),
+        *(packs, shocks_of(replenishment, warehouse, MONTHS[:1], 2)),
     )
     assert empty[:4, 0].tolist() == [1 / 2, 1 / 2, 0, 0]
     assert low[:4, 0].tolist() == pytest.approx([1 / 4, 1 / 4, 0, 0])
