@@ -838,10 +838,12 @@ def visit_of_carts(block, known_draw, visits, blocks):
 
 def row_shares(weights):
     """Cumulative shares (R, N) of each row, plus the number of the row; flat, so it ascends."""
-    sums = np.cumsum(weights, axis=-1).reshape(-1, weights.shape[-1])
-    total = sums[:, -1:]
-    shares = np.divide(sums, total, out=np.ones(sums.shape), where=total > 0)
-    return (shares + np.arange(len(shares))[:, None]).ravel()
+    shares = np.cumsum(weights, axis=-1).reshape(-1, weights.shape[-1])
+    total = shares[:, -1].copy()
+    shares[total == 0] = total[total == 0] = 1
+    shares /= total[:, None]
+    shares += np.arange(float(len(shares)))[:, None]
+    return shares.ravel()
 
 
 def pick_in_rows(shares, row, draws, size):
@@ -908,7 +910,7 @@ def draw_carts(month, class_sums, visits, group, shoppers, shape):
 
 def class_sums_of(month):
     """What each class wants on the day, (see row_shares): classes of a block, colorways of both."""
-    wanted = month.wanted_weight[:, None] * month.class_of.T
+    wanted = month.wanted_weight[:, None] * np.ascontiguousarray(month.class_of.T)
     return row_shares(wanted.sum(axis=-1)), row_shares(wanted)
 
 
