@@ -876,13 +876,13 @@ def draw_carts(month, class_sums, visits, group, shoppers, shape):
     channel = pick_channels(group, known, visit, visits, draw, shape)
     items = draw["items"].copy()
     items[known] = like(visits.basket_quantile[visit], items[known], shape.habits["basket_loyalty"])
-    build = normal_quantile(draw["build"])
     body = np.empty((len(block), len(BODY_PARTS)))
+    body[known], unknown = visits.body[visit], np.flatnonzero(customer_key == UNKNOWN)
+    build = normal_quantile(draw["build"][unknown])
     for part, name in enumerate(BODY_PARTS):
         correlation = shape.habits[f"build_{name}_correlation"]
-        rest = math.sqrt(1 - correlation**2) * normal_quantile(draw[name])
-        body[:, part] = normal_share(correlation * build + rest)
-    body[known] = visits.body[visit]
+        rest = math.sqrt(1 - correlation**2) * normal_quantile(draw[name][unknown])
+        body[unknown, part] = normal_share(correlation * build + rest)
     segment = np.full(len(block), len(shoppers.segment_share))
     segment[known] = visits.segment[visit]
     device, base_rate = np.zeros(len(block), np.int64), np.zeros(len(block))
@@ -981,9 +981,10 @@ def draw_sizes(month, carts, cart, product, draw, shape):
     made_for, gender = month.gender[product], carts.shopper_class[cart] // TASTES
     own = (made_for == gender) | (made_for == GENDERS.index("unisex"))
     own &= draw["other_person"] >= shape.habits["other_person_share"]
-    fits = carts.body[cart, month.body_part[product]]
-    near = like(fits, draw["size"], shape.habits["size_accuracy"])
-    return pick_rows(month.size_cdf, product, np.where(own, near, draw["size"]))
+    own, draws = np.flatnonzero(own), draw["size"].copy()
+    fits = carts.body[cart[own], month.body_part[product[own]]]
+    draws[own] = like(fits, draws[own], shape.habits["size_accuracy"])
+    return pick_rows(month.size_cdf, product, draws)
 
 
 def first_of_equals(keys, longest):
@@ -1111,20 +1112,22 @@ def pick_substitutes(month, substitutes, takers, next_size_share):
     """
     run = (month.size_key > 0).sum(axis=1)  # sizes of a colorway
     product, size = takers.product.copy(), takers.size.copy()
-    candidates, weights = substitutes.colorway[product], substitutes.closeness[product]
-    weights *= substitutes.affinity[candidates, takers.shopper_class[:, None]]
-    is_wanted = month.wanted_weight[takers.block[:, None], candidates] > 0
-    weights *= is_wanted & (candidates >= 0)
-    sums = np.cumsum(weights, axis=1)
-    total = sums[:, -1]
-    takes_next = (takers.draw["next_size"] < next_size_share) | (total == 0)
-    takes_next &= run[product] > 1
+    has_next = run[product] > 1
+    takes_next = has_next & (takers.draw["next_size"] < next_size_share)
+    others = np.flatnonzero(~takes_next)
+    candidates, sums = substitutes.colorway[product[others]], substitutes.closeness[product[others]]
+    sums *= substitutes.affinity[candidates, takers.shopper_class[others, None]]
+    sums *= month.wanted_weight[takers.block[others, None], candidates] > 0
+    sums *= candidates >= 0
+    np.cumsum(sums, axis=1, out=sums)
+    takes_next[others] = has_next[others] & (sums[:, -1] == 0)
+    left = np.flatnonzero(~takes_next[others])
     own, largest = size[takes_next], run[product[takes_next]] - 1
     # Half of them would rather take the larger one; at an end there is only one.
     goes_up = (takers.draw["substitute"][takes_next] < 0.5) | (own == 0)
     size[takes_next] = own + np.where(goes_up & (own < largest), 1, -1)
-    others = np.flatnonzero(~takes_next)
-    candidates, sums, total = candidates[others], sums[others], total[others]
+    others, candidates, sums = others[left], candidates[left], sums[left]
+    total = sums[:, -1]
     # Rounded, the largest draws would fall behind the last weight.
     targets = np.minimum(takers.draw["substitute"][others] * total, np.nextafter(total, 0))
     at = np.minimum((sums <= targets[:, None]).sum(axis=1), sums.shape[1] - 1)
