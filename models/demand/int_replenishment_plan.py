@@ -192,10 +192,10 @@ class Location:
 
     def uniforms(self, stream, days, size, uses=1):
         """(uses, D, size) uniforms in [0, 1) from a block of (size, uses) for each day."""
-        draws = np.empty((uses, len(days), size))
+        draws, block = np.empty((uses, len(days), size)), np.empty((size, uses))
         locations = [self.location_key] * len(days)
-        for n, block in enumerate(block_generators(self.seed, stream, locations, days)):
-            draws[:, n] = block.random((size, uses)).T
+        for n, generator in enumerate(block_generators(self.seed, stream, locations, days)):
+            draws[:, n] = generator.random(out=block).T
         return draws
 
     def shocks_between(self, stream, first_day, last_day, size):
@@ -768,9 +768,10 @@ def play_months(
         leaving = leaving_units(location, share_bought[n], means, draws[:3])
         sales = zip(*leaving, draws[3], strict=True)
         all_ranged = (launches.day <= days[:, None]) & (days[:, None] < launches.until)
-        from_review = [location.days_from_review(day) for day in days.tolist()]
-        reviews = days[np.equal(from_review, schedule.review_period_days)]
-        failures = iter(failures_before(location, reviews, size, chances))
+        period = schedule.review_period_days
+        reviews = [day for day in days.tolist() if location.days_from_review(day) == period]
+        failures = failures_before(location, reviews, size, chances)
+        failures_on = dict(zip(reviews, failures, strict=True))
         for day, is_ranged, of_day in zip(days.tolist(), all_ranged, sales, strict=True):
             arrival = location.arrival(day)
             if day == arrival:
@@ -784,8 +785,8 @@ def play_months(
             shelves.sell(*of_day)
             is_empty = (on_shelf == 0) & is_ranged
             empty.append(is_empty.sum(axis=1) / max(is_ranged.sum(), 1))
-            if day in reviews:
-                shelves.review(packs.level_on(day, level[n]), packs, next(failures))
+            if day in failures_on:
+                shelves.review(packs.level_on(day, level[n]), packs, failures_on[day])
         all_days.append(days)
     return np.concatenate(all_days), np.array(empty), np.array(low)
 
