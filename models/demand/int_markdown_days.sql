@@ -156,10 +156,10 @@ ranked as (
 
     select
         *,
-        row_number() over (
-            partition by product_key, calendar_date
-            order by discount_value desc, promotion_key asc
-        ) as markdown_rank
+        lag(calendar_date) over (
+            partition by product_key
+            order by calendar_date asc, discount_value desc, promotion_key asc
+        ) as previous_date
     from dated
 
 ),
@@ -183,7 +183,7 @@ final as (
         on
             ranked.product_key = zone_prices.product_key
             and ranked.discount_value >= zone_prices.least_markdown_percent
-    where ranked.markdown_rank = 1
+    where coalesce(ranked.calendar_date != ranked.previous_date, true)
 
 )
 
