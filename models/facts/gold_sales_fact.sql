@@ -142,7 +142,8 @@ dated as (
 
 ),
 
--- A recovered cart or a return may fall under a later version of the customer.
+-- A recovered cart or a return may fall under a later version of the customer. The small side of
+-- a join comes first: docs/engine_notes.md#order-of-joins
 versioned as (
 
     select
@@ -157,30 +158,38 @@ versioned as (
 
 ),
 
-described as (
+fitted as (
 
     select
         versioned.*,
+        line_fits.size_difference
+    from line_fits
+    right join versioned -- noqa: CV08
+        on
+            line_fits.cart_line_id = versioned.cart_line_id
+            and line_fits.attempt = versioned.attempt
+            and versioned.is_return
+
+),
+
+described as (
+
+    select
+        fitted.*,
         product_costs.unit_cost,
         product_costs.cost_cents,
         product_costs.fit_relevant,
         cast(round(locations.state_tax_rate * 100000) as bigint) as tax_hundred_thousandths,
         channels.channel_code,
         promotions.promotion_type,
-        line_fits.size_difference,
         {{ opening_hours_number('locations.store_format', 'store_days.day_kind') }}
             as opening_hours_number
-    from versioned
-    inner join product_costs on versioned.product_key = product_costs.product_key
-    inner join locations on versioned.location_key = locations.location_key
-    inner join channels on versioned.channel_key = channels.channel_key
-    inner join promotions on versioned.promotion_key = promotions.promotion_key
-    inner join store_days on versioned.calendar_date = store_days.calendar_date
-    left join line_fits
-        on
-            versioned.is_return
-            and versioned.cart_line_id = line_fits.cart_line_id
-            and versioned.attempt = line_fits.attempt
+    from fitted
+    inner join product_costs on fitted.product_key = product_costs.product_key
+    inner join locations on fitted.location_key = locations.location_key
+    inner join channels on fitted.channel_key = channels.channel_key
+    inner join promotions on fitted.promotion_key = promotions.promotion_key
+    inner join store_days on fitted.calendar_date = store_days.calendar_date
 
 ),
 
