@@ -106,8 +106,9 @@ described as (
         nouns.noun,
         term_buckets.search_term as term,
         pattern_buckets.pattern
-    from drawn
-    cross join habits
+    -- The one row first, or Sail makes a batch of each of the others.
+    from habits
+    cross join drawn
     inner join nouns on drawn.category_level_3 = nouns.category_level_3
     inner join term_buckets
         on
