@@ -266,17 +266,20 @@ def model(dbt, session):
     )
     first_day, last_day = (int(np.datetime64(d, "D").astype(np.int64)) for d in (start, stop))
     months = sorted({month_key for _, month_key in habits.traffic})
-    lives = dbt.ref("int_customer_lives").select(
-        "customer_number",
-        "acquisition_date",
-        "leave_date",
-        "annual_orders",
-        "store_share",
+    customers = (
+        dbt.ref("int_customer_lives")
+        .filter(f"leave_date >= '{start}'")
+        .select(
+            "customer_number",
+            "acquisition_date",
+            "leave_date",
+            "annual_orders",
+            "store_share",
+            "nearest_store_id",
+            "fulfillment_location_id",
+            "first_location_key",
+        )
     )
-    places = dbt.ref("int_customer_places").select(
-        "customer_number", "nearest_store_id", "fulfillment_location_id", "first_location_key"
-    )
-    customers = lives.join(places, "customer_number").filter(f"leave_date >= '{start}'")
 
     def visits(batches):
         for batch in batches:

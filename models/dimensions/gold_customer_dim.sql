@@ -1,32 +1,45 @@
+{%- set of_gender = 'if(people.is_male, choices.male_{0}, choices.female_{0})' %}
+-- What int_person_choices gives each: the column, its value and the draw or body part that decides.
+{%- set given = [
+    ('email_subscribe_flag', "choices.email_subscribe = 'yes'", 'email_subscribe'),
+    ('sms_subscribe_flag', "choices.sms_subscribe = 'yes'", 'sms_subscribe'),
+    ('gender', 'choices.gender', 'gender'),
+    ('email_domain', 'choices.email_domain', 'email_domain'),
+    ('last_name', 'choices.last_name', 'last_name'),
+    ('first_name', of_gender.format('first_name'), 'first_name'),
+    ('size_profile_tops', of_gender.format('tops'), 'build_tops'),
+    ('size_profile_bottoms', of_gender.format('bottoms'), 'build_bottoms'),
+    (
+        'acquisition_channel',
+        "case people.is_digital_join when false then 'store' when true"
+        ~ " then choices.online_acquisition_channel else choices.acquisition_channel end",
+        'acquisition_channel',
+    ),
+] %}
+
 with
 
-customer_segments as (
+segments as (
 
     select * from {{ ref('customer_segments') }}
 
 ),
 
-customer_profiles as (
-
-    select * from {{ ref('int_customer_profiles') }}
-
-),
-
-customer_lives as (
+lives as (
 
     select * from {{ ref('int_customer_lives') }}
 
 ),
 
-sizes as (
+later_versions as (
 
-    select * from {{ ref('sizes') }}
+    select * from {{ ref('int_later_versions') }}
 
 ),
 
-locations as (
+cities as (
 
-    select * from {{ ref('gold_location_dim') }}
+    select * from {{ ref('cities') }}
 
 ),
 
@@ -36,80 +49,131 @@ category_preferences as (
 
 ),
 
-customer_versions as (
+age_choices as (
 
-    select * from {{ ref('int_customer_versions') }}
+    select * from {{ ref('int_age_choices') }}
 
 ),
 
--- Of appended days, the customers with a new version.
+choices as (
+
+    select * from {{ ref('int_person_choices') }}
+
+),
+
+-- Of who has more than one version; the first ends where the second begins.
+spans as (
+
+    select
+        customer_number,
+        version,
+        segment_rank,
+        effective_date,
+        next_effective_date
+    from later_versions
+
+    union all
+
+    select
+        customer_number,
+        1 as version,
+        cast(null as int) as segment_rank,
+        cast(null as date) as effective_date,
+        effective_date as next_effective_date
+    from later_versions
+    where version = 2
+
+),
+
+-- From here on customers pass through in batches, as the small side comes first, and the largest of
+-- those before the others: docs/engine_notes.md#order-of-joins
 versions as (
 
     select
-        *,
-        lead(effective_date) over (
-            partition by customer_number order by effective_date
-        ) as next_effective_date
-    from customer_versions
-    {%- if is_appending() %}
-    where
-        customer_number in (
-            select customer_versions.customer_number from customer_versions
-            where {{ is_new_date('customer_versions.effective_date') }}
-        )
-    {%- endif %}
+        lives.*,
+        lives.shopper_class >= 8 as is_male,
+        coalesce(spans.version, 1) as version,
+        coalesce(spans.segment_rank, lives.first_rank) as segment_rank,
+        coalesce(spans.effective_date, lives.acquisition_date) as effective_date,
+        spans.next_effective_date
+    from spans
+    right join lives on spans.customer_number = lives.customer_number -- noqa: CV08
 
 ),
 
-size_buckets as (
-
-    {{ weighted_buckets('sizes', ['sort_order', 'size'], group_by=['size_ladder']) }}
-
-),
-
-version_details as (
+-- Of appended days, new versions and those that they end.
+preferring as (
 
     select
-        profiles.*,
-        lives.acquisition_date,
-        lives.preferred_channel,
-        lives.lifetime_value_cents,
-        lives.spend_before_cents,
-        category_preferences.category_level_2 as preferred_category,
-        tops.size as size_profile_tops,
-        bottoms.size as size_profile_bottoms,
-        versions.version,
-        versions.effective_date,
-        versions.next_effective_date,
-        customer_segments.segment,
-        -- The customer's own draw against the segment's shares: a better segment, a better tier.
-        case
-            when profiles.loyalty_bucket < customer_segments.platinum_weight then 'platinum'
-            when
-                profiles.loyalty_bucket
-                < customer_segments.platinum_weight + customer_segments.gold_weight
-                then 'gold'
-            when profiles.loyalty_bucket < 1000 - customer_segments.bronze_weight then 'silver'
-            else 'bronze'
-        end as loyalty_tier
-    from versions
-    inner join customer_profiles as profiles on versions.customer_number = profiles.customer_number
-    inner join customer_lives as lives on versions.customer_number = lives.customer_number
-    inner join customer_segments
-        on versions.segment_rank = customer_segments.segment_rank
-    inner join category_preferences
+        versions.*,
+        category_preferences.category_level_2 as preferred_category
+    from category_preferences
+    inner join versions
         on
-            lives.shopper_class = category_preferences.shopper_class
-            and {{ bucket('customer_category', ['lives.customer_number']) }}
-            = category_preferences.bucket
-    inner join size_buckets as tops
+            category_preferences.shopper_class = versions.shopper_class
+            and category_preferences.bucket
+            = {{ bucket('customer_category', ['versions.customer_number']) }}
+    where
+        {{ is_new_date('versions.effective_date') }}
+        or {{ is_new_date('versions.next_effective_date') }}
+
+),
+
+people_0 as (
+
+    select
+        preferring.*,
+        age_choices.age_band
+    from age_choices
+    inner join preferring
         on
-            tops.size_ladder = if(profiles.is_male, 'men_alpha', 'women_alpha')
-            and {{ quantile_bucket('lives.build_tops') }} = tops.bucket
-    inner join size_buckets as bottoms
-        on
-            bottoms.size_ladder = if(profiles.is_male, 'men_waist', 'women_numeric')
-            and {{ quantile_bucket('lives.build_bottoms') }} = bottoms.bucket
+            age_choices.age_choice
+            = preferring.shopper_class % 8 * 1000
+            + {{ bucket('customer_age_band', ['preferring.customer_number']) }}
+
+),
+
+{% for column, value, decider in given %}
+    people_{{ loop.index }} as (
+
+        select
+            people.*,
+            {{ value }} as {{ column }}
+        from choices
+        inner join people_{{ loop.index0 }} as people
+            on
+                choices.bucket
+                = {{
+                    quantile_bucket('people.' ~ decider) if decider.startswith('build_')
+                    else bucket('customer_' ~ decider, ['people.customer_number'])
+                }}
+
+    ),
+
+{% endfor %}
+
+in_cities as (
+
+    select
+        people.*,
+        cities.city as geo_city,
+        cities.region as geo_region,
+        {{ bucket('customer_loyalty_tier', ['people.customer_number']) }} as loyalty_bucket
+    from cities
+    inner join people_{{ given | length }} as people on cities.city_key = people.city_key
+
+),
+
+described as (
+
+    select
+        in_cities.*,
+        segments.segment,
+        segments.platinum_weight,
+        segments.gold_weight,
+        segments.bronze_weight
+    from segments
+    inner join in_cities on segments.segment_rank = in_cities.segment_rank
 
 ),
 
@@ -117,8 +181,15 @@ known as (
 
     select
         cast(customer_number + (version - 1) * {{ customer_key_step() }} as int) as customer_key,
-        customer_id,
-        email,
+        concat('CUST_', lpad(cast(customer_number as string), 8, '0')) as customer_id,
+        concat(
+            lower(first_name),
+            '.',
+            lower(last_name),
+            cast(customer_number as string),
+            '@',
+            email_domain
+        ) as email,
         first_name,
         last_name,
         segment,
@@ -132,7 +203,13 @@ known as (
         geo_region,
         geo_city,
         nearest_store_id,
-        loyalty_tier,
+        -- The customer's own draw against the segment's shares: a better segment, a better tier.
+        case
+            when loyalty_bucket < platinum_weight then 'platinum'
+            when loyalty_bucket < platinum_weight + gold_weight then 'gold'
+            when loyalty_bucket < 1000 - bronze_weight then 'silver'
+            else 'bronze'
+        end as loyalty_tier,
         email_subscribe_flag,
         sms_subscribe_flag,
         effective_date,
@@ -143,13 +220,9 @@ known as (
         age_band,
         version,
         fulfillment_location_id,
-        visit_frequency_draw,
+        {{ uniform('customer_visit_frequency', ['customer_number']) }} as visit_frequency_draw,
         spend_before_cents / 100.0D as spend_to_date
-    from version_details
-    -- New versions and those that they end.
-    where
-        {{ is_new_date('effective_date') }}
-        or {{ is_new_date('next_effective_date') }}
+    from described
 
 ),
 
@@ -158,7 +231,7 @@ first_locations as (
     select
         channel,
         min(location_key) as location_key
-    from locations
+    from {{ ref('gold_location_dim') }}
     group by channel
 
 ),

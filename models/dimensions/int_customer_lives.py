@@ -24,12 +24,21 @@ FAR_BACK = int((np.datetime64("1900-01-01") - EPOCH).astype(int))
 ONLINE = ("web", "app", "social")  # what is preferred by who does not prefer stores
 TIERS = ("budget", "mid", "premium", "luxury")
 
-PROFILE_COLUMNS = [
+# What others need of a profile passes through: they read lives alone, and join no customers.
+PASSED_COLUMNS = [
     "customer_number",
     "joined_date",
     "is_digital_join",
+    "first_location_key",
+    "nearest_store_id",
+    "fulfillment_location_id",
+    "city_key",
+]
+PROFILE_COLUMNS = [
+    *PASSED_COLUMNS,
     "is_male",
     "taste_number",
+    "matures_after_days",
     "visit_frequency_draw",
     "age_draw",
     "leave_draw",
@@ -47,6 +56,11 @@ OUTPUT_SCHEMA = pa.schema(
     [
         ("customer_number", pa.int32()),
         ("joined_date", pa.date32()),
+        ("is_digital_join", pa.bool_()),
+        ("first_location_key", pa.int32()),
+        ("nearest_store_id", pa.int32()),
+        ("fulfillment_location_id", pa.int32()),
+        ("city_key", pa.int32()),
         ("acquisition_date", pa.date32()),
         ("leave_date", pa.date32()),
         ("annual_orders", pa.float64()),
@@ -60,6 +74,7 @@ OUTPUT_SCHEMA = pa.schema(
         ("build_shoes", pa.float64()),
         ("first_rank", pa.int32()),
         ("target_rank", pa.int32()),
+        ("settled_date", pa.date32()),
         ("lifetime_value_cents", pa.int64()),
         ("spend_before_cents", pa.int64()),
         ("ios", pa.bool_()),
@@ -264,8 +279,6 @@ def lives_of(draws, lives):
         )
     ]
     columns = {
-        "customer_number": numbers("customer_number"),
-        "joined_date": joined,
         "acquisition_date": acquired,
         "leave_date": left,
         "annual_orders": np.round(lives.pace * rate, 9),
@@ -279,6 +292,7 @@ def lives_of(draws, lives):
         "build_shoes": np.round(parts[2], 9),
         "first_rank": np.where(is_new, 0, first_rank),
         "target_rank": target_rank,
+        "settled_date": acquired + np.where(is_new, numbers("matures_after_days"), 0),
         # The first order of who is a customer already is made, or was not.
         "lifetime_value_cents": np.floor(cents * (repeats + np.where(is_base, 0, first_bought))),
         "spend_before_cents": np.where(
@@ -290,6 +304,9 @@ def lives_of(draws, lives):
     }
     arrays = []
     for field in OUTPUT_SCHEMA:
+        if field.name in PASSED_COLUMNS:
+            arrays.append(draws.column(field.name))
+            continue
         values = columns[field.name]
         if field.type == pa.date32():
             arrays.append(pa.array(values.astype(np.int32), pa.int32()).cast(pa.date32()))

@@ -217,42 +217,60 @@ customers as (
 
 ),
 
+-- The small side comes first from here on, so that customers pass through in batches:
+-- docs/engine_notes.md#order-of-joins
 at_home as (
 
     select
         customers.*,
         coalesce(stores.location_key, store_buckets.location_key) as nearest_store_id
-    from customers
+    from store_buckets
+    inner join customers on store_buckets.bucket = customers.store_bucket
     left join stores on customers.first_location_key = stores.location_key
-    inner join store_buckets on customers.store_bucket = store_buckets.bucket
+
+),
+
+near_city as (
+
+    select
+        at_home.*,
+        stores.city_key as store_city_key
+    from stores
+    inner join at_home on stores.location_key = at_home.nearest_store_id
+
+),
+
+in_city as (
+
+    select
+        near_city.*,
+        city_buckets.city_key
+    from city_buckets
+    inner join near_city
+        on
+            city_buckets.serving_city_key = near_city.store_city_key
+            and city_buckets.bucket = near_city.city_bucket
 
 ),
 
 final as (
 
     select
-        at_home.customer_number,
-        at_home.joined_date,
-        at_home.first_location_key,
-        at_home.nearest_store_id,
+        in_city.customer_number,
+        in_city.joined_date,
+        in_city.first_location_key,
+        in_city.nearest_store_id,
         if(
-            at_home.first_location_key = at_home.nearest_store_id,
+            in_city.first_location_key = in_city.nearest_store_id,
             shipper_buckets.location_key,
-            coalesce(at_home.first_location_key, shipper_buckets.location_key)
+            coalesce(in_city.first_location_key, shipper_buckets.location_key)
         ) as fulfillment_location_id,
-        cities.city as geo_city,
-        cities.region as geo_region
-    from at_home
-    inner join stores on at_home.nearest_store_id = stores.location_key
-    inner join city_buckets
+        in_city.city_key
+    from shipper_buckets
+    inner join in_city
         on
-            stores.city_key = city_buckets.serving_city_key
-            and at_home.city_bucket = city_buckets.bucket
-    inner join cities on city_buckets.city_key = cities.city_key
-    inner join shipper_buckets
-        on
-            stores.city_key = shipper_buckets.store_city_key
-            and at_home.shipper_bucket = shipper_buckets.bucket
+            shipper_buckets.store_city_key = in_city.store_city_key
+            and shipper_buckets.bucket = in_city.shipper_bucket
 
 )
 

@@ -1,4 +1,5 @@
 {%- set draws = [
+    'visit_frequency',
     'age',
     'leave',
     'build',
@@ -44,12 +45,6 @@ choices as (
 
 ),
 
-age_choices as (
-
-    select * from {{ ref('int_age_choices') }}
-
-),
-
 gender_shares as (
 
     select
@@ -72,116 +67,73 @@ maturity as (
 
 ),
 
-customers as (
+-- The small side comes first, so that customers pass through in batches:
+-- docs/engine_notes.md#order-of-joins
+placed as (
 
     select
         customer_places.*,
-        location_demand.channel_group = 'digital' as is_digital_join,
-        {{ bucket('customer_first_name', ['customer_number']) }} as first_name_bucket,
-        {{ bucket('customer_last_name', ['customer_number']) }} as last_name_bucket,
-        {{ bucket('customer_taste', ['customer_number']) }} as taste_bucket,
-        {{ bucket('customer_acquisition_channel', ['customer_number']) }} as channel_bucket,
-        {{ bucket('customer_gender', ['customer_number']) }} as gender_bucket,
-        {{ bucket('customer_age_band', ['customer_number']) }} as age_band_bucket,
-        {{ bucket('customer_email_domain', ['customer_number']) }} as email_domain_bucket,
-        {{ bucket('customer_email_subscribe', ['customer_number']) }} as email_subscribe_bucket,
-        {{ bucket('customer_sms_subscribe', ['customer_number']) }} as sms_subscribe_bucket,
-        {{ uniform('customer_true_gender', ['customer_number']) }} as true_gender_draw
-    from customer_places
-    left join location_demand
-        on customer_places.first_location_key = location_demand.location_key
+        location_demand.channel_group = 'digital' as is_digital_join
+    from location_demand
+    right join customer_places -- noqa: CV08
+        on location_demand.location_key = customer_places.first_location_key
 
 ),
 
-described as (
+gendered as (
 
     select
-        customers.*,
-        genders.gender,
-        domains.email_domain,
-        emails.email_subscribe = 'yes' as email_subscribe_flag,
-        texts.sms_subscribe = 'yes' as sms_subscribe_flag,
-        last_names.last_name,
-        first_names.female_first_name,
-        first_names.male_first_name,
-        tastes.female_taste_number,
-        tastes.male_taste_number,
-        case
-            when not customers.is_digital_join then 'store'
-            when customers.is_digital_join then channels.online_acquisition_channel
-            else channels.acquisition_channel
-        end as acquisition_channel,
+        placed.*,
         -- Who does not say it has a gender as well.
-        case genders.gender
+        case choices.gender
             when 'female' then false
             when 'male' then true
-            else customers.true_gender_draw < gender_shares.male_share
+            else
+                {{ uniform('customer_true_gender', ['placed.customer_number']) }}
+                < gender_shares.male_share
         end as is_male
-    from choices as genders
-    inner join customers on genders.bucket = customers.gender_bucket
-    inner join choices as domains on customers.email_domain_bucket = domains.bucket
-    inner join choices as emails on customers.email_subscribe_bucket = emails.bucket
-    inner join choices as texts on customers.sms_subscribe_bucket = texts.bucket
-    inner join choices as channels on customers.channel_bucket = channels.bucket
-    inner join choices as first_names on customers.first_name_bucket = first_names.bucket
-    inner join choices as last_names on customers.last_name_bucket = last_names.bucket
-    inner join choices as tastes on customers.taste_bucket = tastes.bucket
-    cross join gender_shares
+    from gender_shares
+    cross join choices
+    inner join placed
+        on choices.bucket = {{ bucket('customer_gender', ['placed.customer_number']) }}
 
 ),
 
-named as (
+with_taste as (
 
     select
-        *,
-        if(is_male, male_first_name, female_first_name) as first_name,
-        if(is_male, male_taste_number, female_taste_number) as taste_number
-    from described
+        gendered.*,
+        if(gendered.is_male, choices.male_taste_number, choices.female_taste_number)
+            as taste_number
+    from choices
+    inner join gendered
+        on choices.bucket = {{ bucket('customer_taste', ['gendered.customer_number']) }}
 
 ),
 
--- Draws last: the joins before carry no more columns than they need.
 final as (
 
     select
-        named.customer_number,
-        named.joined_date,
-        named.is_digital_join,
-        concat('CUST_', lpad(cast(named.customer_number as string), 8, '0')) as customer_id,
-        concat(
-            lower(named.first_name),
-            '.',
-            lower(named.last_name),
-            cast(named.customer_number as string),
-            '@',
-            named.email_domain
-        ) as email,
-        named.first_name,
-        named.last_name,
-        named.acquisition_channel,
-        named.geo_region,
-        named.geo_city,
-        named.nearest_store_id,
-        named.fulfillment_location_id,
-        named.email_subscribe_flag,
-        named.sms_subscribe_flag,
-        named.gender,
-        named.is_male,
-        age_choices.age_band,
-        named.taste_number,
-        {{ uniform_int(
-            'customer_maturity', ['named.customer_number'], 'maturity.days_low', 'maturity.days_high'
-        ) }} as matures_after_days,
-        {{ uniform('customer_visit_frequency', ['named.customer_number']) }}
-            as visit_frequency_draw,
+        with_taste.customer_number,
+        with_taste.joined_date,
+        with_taste.first_location_key,
+        with_taste.nearest_store_id,
+        with_taste.fulfillment_location_id,
+        with_taste.city_key,
+        with_taste.is_digital_join,
+        with_taste.is_male,
+        with_taste.taste_number,
         {%- for draw in draws %}
-            {{ uniform('customer_' ~ draw, ['named.customer_number']) }} as {{ draw }}_draw,
+            {{ uniform('customer_' ~ draw, ['with_taste.customer_number']) }} as {{ draw }}_draw,
         {%- endfor %}
-        {{ bucket('customer_loyalty_tier', ['named.customer_number']) }} as loyalty_bucket
-    from named
-    inner join age_choices
-        on named.taste_number * 1000 + named.age_band_bucket = age_choices.age_choice
-    cross join maturity
+        {{ uniform_int(
+            'customer_maturity',
+            ['with_taste.customer_number'],
+            'maturity.days_low',
+            'maturity.days_high',
+        ) }} as matures_after_days
+    from maturity
+    cross join with_taste
 
 )
 

@@ -8,12 +8,6 @@ customer_segments as (
 
 ),
 
-customer_profiles as (
-
-    select * from {{ ref('int_customer_profiles') }}
-
-),
-
 customer_lives as (
 
     select * from {{ ref('int_customer_lives') }}
@@ -53,68 +47,23 @@ rate_lists as (
 
 ),
 
-first_states as (
-
-    -- A new customer matures into the segment that is earned, and moves on from there.
-    select
-        lives.customer_number,
-        lives.acquisition_date,
-        lives.leave_date,
-        lives.first_rank,
-        lives.target_rank,
-        if(
-            lives.first_rank = 0,
-            date_add(lives.acquisition_date, profiles.matures_after_days),
-            null
-        ) as maturity_date,
-        if(lives.first_rank = 0, lives.target_rank, lives.first_rank) as settled_rank
-    from customer_lives as lives
-    inner join customer_profiles as profiles
-        on lives.customer_number = profiles.customer_number
-
-),
-
 -- Of appended days, the customers to whom something happens: all of their versions are made again.
-touched_states as (
+customer_draws as (
 
-    select * from first_states
+    select
+        customer_number,
+        settled_rank,
+        settled_version,
+        sort_array(collect_list(struct(change_date, draw, towards_rank))) as draws
+    from segment_draws
     {%- if is_appending() %}
     where
-        {{ is_new_date('acquisition_date') }}
-        or (
-            {{ is_new_date('maturity_date') }}
-            and maturity_date <= {{ last_simulated_day() }}
-        )
-        or customer_number in (
+        customer_number in (
             select segment_draws.customer_number from segment_draws
             where {{ is_new_date('segment_draws.change_date') }}
         )
     {%- endif %}
-
-),
-
--- Who has left moves towards the segment of regular customers.
-customer_draws as (
-
-    select
-        touched_states.customer_number,
-        touched_states.settled_rank,
-        sort_array(
-            collect_list(
-                struct(
-                    segment_draws.change_date,
-                    segment_draws.draw,
-                    if(
-                        segment_draws.change_date > touched_states.leave_date,
-                        1,
-                        touched_states.target_rank
-                    ) as target
-                )
-            )
-        ) as draws
-    from touched_states
-    inner join segment_draws on touched_states.customer_number = segment_draws.customer_number
-    group by touched_states.customer_number, touched_states.settled_rank
+    group by customer_number, settled_rank, settled_version
 
 ),
 
@@ -124,6 +73,7 @@ rank_paths as (
     -- if that is towards the rank that the customer's own spend earns.
     select
         customer_draws.customer_number,
+        customer_draws.settled_version,
         customer_draws.draws,
         aggregate(
             customer_draws.draws,
@@ -134,12 +84,12 @@ rank_paths as (
                     element_at(ranks, -1)
                     + case
                         when
-                            element_at(ranks, -1) < entry.target
+                            element_at(ranks, -1) < entry.towards_rank
                             and entry.draw
                             < element_at(rate_lists.upgrade_rates, element_at(ranks, -1) + 1)
                             then 1
                         when
-                            element_at(ranks, -1) > entry.target
+                            element_at(ranks, -1) > entry.towards_rank
                             and entry.draw
                             >= 1 - element_at(rate_lists.downgrade_rates, element_at(ranks, -1) + 1)
                             then -1
@@ -157,6 +107,7 @@ drawn_positions as (
 
     select
         customer_number,
+        settled_version,
         draws,
         ranks,
         explode(sequence(1, size(draws))) as position
@@ -164,43 +115,15 @@ drawn_positions as (
 
 ),
 
-states as (
+drawn_states as (
 
     select
         customer_number,
-        acquisition_date as effective_date,
-        first_rank as segment_rank
-    from touched_states
-
-    union all
-
-    select
-        customer_number,
-        maturity_date as effective_date,
-        settled_rank as segment_rank
-    from touched_states
-    where maturity_date <= {{ last_simulated_day() }}
-
-    union all
-
-    select
-        customer_number,
+        settled_version,
         element_at(draws, position).change_date as effective_date,
+        element_at(ranks, position) as previous_rank,
         element_at(ranks, position + 1) as segment_rank
     from drawn_positions
-
-),
-
-compared_states as (
-
-    select
-        customer_number,
-        effective_date,
-        segment_rank,
-        lag(segment_rank) over (
-            partition by customer_number order by effective_date
-        ) as previous_rank
-    from states
 
 ),
 
@@ -209,18 +132,38 @@ numbered as (
     select
         customer_number,
         effective_date,
-        cast(segment_rank as int) as segment_rank,
-        cast(
+        segment_rank,
+        settled_version
+        + cast(
             row_number() over (partition by customer_number order by effective_date) as int
         ) as version
-    from compared_states
-    where previous_rank is null or previous_rank != segment_rank
+    from drawn_states
+    where segment_rank != previous_rank
 
 ),
 
+-- A new customer matures into the segment that is earned, and moves on from there.
 final as (
 
-    select * from numbered
+    select
+        customer_number,
+        settled_date as effective_date,
+        target_rank as segment_rank,
+        2 as version
+    from customer_lives
+    where
+        first_rank = 0
+        and settled_date <= {{ last_simulated_day() }}
+        and {{ is_new_date('settled_date') }}
+
+    union all
+
+    select
+        customer_number,
+        effective_date,
+        cast(segment_rank as int) as segment_rank,
+        version
+    from numbered
     where {{ is_new_date('effective_date') }}
 
 )

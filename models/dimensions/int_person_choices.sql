@@ -5,6 +5,12 @@
     'email_subscribe',
     'sms_subscribe',
 ] %}
+{%- set size_ladders = {
+    'female_tops': 'women_alpha',
+    'male_tops': 'men_alpha',
+    'female_bottoms': 'women_numeric',
+    'male_bottoms': 'men_waist',
+} %}
 
 with
 
@@ -97,6 +103,12 @@ taste_buckets as (
 
 ),
 
+size_buckets as (
+
+    {{ weighted_buckets(ref('sizes'), ['sort_order', 'size'], group_by=['size_ladder']) }}
+
+),
+
 numbers as (
 
     select cast(id as int) as bucket from range(0, 1000)
@@ -109,6 +121,9 @@ final as (
         numbers.bucket,
         {%- for attribute in attributes %}
             {{ attribute }}.value as {{ attribute }},
+        {%- endfor %}
+        {%- for part in size_ladders %}
+            {{ part }}.size as {{ part }},
         {%- endfor %}
         any_channel.value as acquisition_channel,
         online_channel.value as online_acquisition_channel,
@@ -137,6 +152,12 @@ final as (
         on numbers.bucket = female_tastes.bucket and not female_tastes.is_male
     inner join taste_buckets as male_tastes
         on numbers.bucket = male_tastes.bucket and male_tastes.is_male
+    {%- for part, size_ladder in size_ladders.items() %}
+        inner join size_buckets as {{ part }}
+            on
+                {{ part }}.size_ladder = '{{ size_ladder }}'
+                and numbers.bucket = {{ part }}.bucket
+    {%- endfor %}
 
 )
 

@@ -1,13 +1,8 @@
 {%- set period_days = 30 -%}
-{%- set draw = uniform('segment_change', ['settled.customer_number', 'periods.period']) -%}
+{%- set first_period = closed_day_count() ~ ' div ' ~ period_days -%}
+{%- set last_period = '(' ~ simulated_day_count() ~ ' - 1) div ' ~ period_days -%}
 
 with
-
-profiles as (
-
-    select * from {{ ref('int_customer_profiles') }}
-
-),
 
 lives as (
 
@@ -24,54 +19,54 @@ highest_rates as (
 
 ),
 
--- A new customer has no other segment before maturity.
-settled as (
-
-    select
-        lives.customer_number,
-        date_add(
-            lives.acquisition_date, if(lives.first_rank = 0, profiles.matures_after_days, 0)
-        ) as settled_date
-    from profiles
-    inner join lives on profiles.customer_number = lives.customer_number
-
-),
-
--- Each customer has one draw in a period, on a day of it that is drawn as well.
+-- Each customer has one draw in a period, on a day of it that is drawn as well. The rates come with
+-- the customer, so that what follows filters rows and joins none.
 periods as (
 
     select
+        lives.customer_number,
+        lives.settled_date,
+        lives.leave_date,
+        lives.first_rank,
+        lives.target_rank,
+        highest_rates.upgrade_rate,
+        highest_rates.downgrade_rate,
         explode(
-            sequence(
-                cast({{ closed_day_count() }} div {{ period_days }} as int),
-                cast(({{ simulated_day_count() }} - 1) div {{ period_days }} as int)
-            )
+            sequence(cast({{ first_period }} as int), cast({{ last_period }} as int))
         ) as period
+    from highest_rates
+    cross join lives
 
 ),
 
 drawn as (
 
     select
-        settled.customer_number,
-        settled.settled_date,
+        *,
+        {{ uniform('segment_change', ['customer_number', 'period']) }} as draw
+    from periods
+
+),
+
+-- Most draws change no segment at all.
+telling as (
+
+    select * from drawn
+    where draw < upgrade_rate or draw >= 1 - downgrade_rate
+
+),
+
+dated as (
+
+    select
+        *,
         date_add(
             {{ first_simulated_day() }},
-            periods.period * {{ period_days }} + {{ uniform_int(
-                'segment_change_day',
-                ['settled.customer_number', 'periods.period'],
-                0,
-                period_days - 1
+            period * {{ period_days }} + {{ uniform_int(
+                'segment_change_day', ['customer_number', 'period'], 0, period_days - 1
             ) }}
-        ) as change_date,
-        {{ draw }} as draw
-    from settled
-    cross join periods
-    cross join highest_rates
-    -- Most draws change no segment at all.
-    where
-        {{ draw }} < highest_rates.upgrade_rate
-        or {{ draw }} >= 1 - highest_rates.downgrade_rate
+        ) as change_date
+    from telling
 
 ),
 
@@ -80,8 +75,13 @@ final as (
     select
         customer_number,
         change_date,
-        draw
-    from drawn
+        draw,
+        -- Who has left moves towards the segment of regular customers.
+        if(change_date > leave_date, 1, target_rank) as towards_rank,
+        if(first_rank = 0, target_rank, first_rank) as settled_rank,
+        if(first_rank = 0, 2, 1) as settled_version
+    from dated
+    -- A new customer has no other segment before maturity.
     where
         change_date > settled_date
         and change_date <= {{ last_simulated_day() }}

@@ -21,17 +21,6 @@ places as (
 
 ),
 
-city_keys as (
-
-    select
-        city,
-        region,
-        min(city_key) as city_key
-    from cities
-    group by city, region
-
-),
-
 location_keys as (
 
     select
@@ -47,11 +36,10 @@ customers as (
 
     select
         fulfillment_location_id as location_key,
-        geo_city,
-        geo_region,
-        count(*) as customer_count
+        city_key,
+        count(*) as weight
     from places
-    group by fulfillment_location_id, geo_city, geo_region
+    group by fulfillment_location_id, city_key
 
 ),
 
@@ -59,14 +47,10 @@ customers as (
 weights as (
 
     select
-        customers.location_key,
-        city_keys.city_key,
-        customers.customer_count as weight
+        location_key,
+        city_key,
+        weight
     from customers
-    inner join city_keys
-        on
-            customers.geo_city = city_keys.city
-            and customers.geo_region = city_keys.region
 
     union all
 

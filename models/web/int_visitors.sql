@@ -14,12 +14,6 @@ lives as (
 
 ),
 
-places as (
-
-    select * from {{ ref('int_customer_places') }}
-
-),
-
 habits as (
 
     select max(parameter_value) as browsers_per_order
@@ -39,12 +33,13 @@ months as (
 
 ),
 
+-- Customers come last, so that they pass through in batches: docs/engine_notes.md#order-of-joins
 -- Who has joined before the month and still buys when it begins, as often as the rate says.
 listed as (
 
     select
         months.month_key,
-        places.fulfillment_location_id as location_key,
+        lives.fulfillment_location_id as location_key,
         lives.customer_number,
         lives.ios,
         cast(floor(
@@ -53,10 +48,9 @@ listed as (
             * habits.browsers_per_order
             + {{ uniform('month_visitor', ['months.month_key', 'lives.customer_number']) }}
         ) as int) as times_listed
-    from lives
-    inner join places on lives.customer_number = places.customer_number
+    from habits
     cross join months
-    cross join habits
+    cross join lives
     where
         lives.joined_date < months.month_start
         and lives.leave_date >= months.month_start

@@ -117,8 +117,16 @@ def make_profiles(count=CUSTOMERS, joined=None, seed=1):
             "customer_number": pa.array(np.arange(count) + 1, pa.int32()),
             "joined_date": pa.array(dates).cast(pa.date32()),
             "is_digital_join": np.arange(count) % 2 == 0 if joined else np.zeros(count, bool),
+            "first_location_key": pa.nulls(count, pa.int32()),
+            **{
+                name: pa.array(at * np.arange(count), pa.int32())
+                for at, name in enumerate(
+                    ("nearest_store_id", "fulfillment_location_id", "city_key"), start=2
+                )
+            },
             "is_male": rng.random(count) < 0.4,
             "taste_number": pa.array(rng.integers(0, 2, count), pa.int32()),
+            "matures_after_days": pa.array(90 + np.arange(count) % 15, pa.int32()),
             "visit_frequency_draw": rng.permutation((np.arange(count) + 0.5) / count),
             **{f"{name}_draw": rng.random(count) for name in names},
         }
@@ -279,6 +287,18 @@ def test_who_joins_begins_on_that_day(lives, joiners):
     assert (joiners["spend_before_cents"] == 0).all()
     # Joiners order by their own rate, those who stay long are less often among them.
     assert joiners["annual_orders"].mean() == pytest.approx(9 * lives.pace, rel=2e-3)
+
+
+def test_what_others_need_of_a_profile_passes_through(lives_model, lives):
+    """Null where it is unknown, and the day of maturity counts for new customers alone."""
+    profiles = make_profiles()
+    found = lives_model.lives_of(profiles, lives)
+    for name in lives_model.PASSED_COLUMNS:
+        assert found[name].equals(profiles[name]), name
+    days = frame(found)
+    after = profiles["matures_after_days"].to_pandas().where(days["first_rank"] == 0, 0)
+    assert (days["settled_date"] == days["acquisition_date"] + after).all()
+    assert 0 < (days["first_rank"] == 0).sum() < len(days)
 
 
 def test_shares_of_segments_are_those_of_the_seed(lives_model, lives, monkeypatch):
