@@ -41,12 +41,9 @@ products as (
 
 ),
 
-customers as (
+later_versions as (
 
-    select
-        *,
-        {{ customer_number('customer_key') }} as customer_number
-    from {{ ref('gold_customer_dim') }}
+    select * from {{ ref('int_later_versions') }}
     where {{ last_simulated_sunday() }} between effective_date and expiration_date
 
 ),
@@ -171,8 +168,9 @@ measured as (
 scored as (
 
     select
-        customers.customer_key,
         measured.*,
+        -- The key of a first version is the number of the customer.
+        coalesce(later_versions.customer_key, measured.customer_number) as customer_key,
         10000
         * measured.points
         div (measured.points + measured.half_score_points)
@@ -184,8 +182,9 @@ scored as (
             div (measured.half_life_days + measured.days_since_last_interaction)
         )
         div 100 as score_ten_thousandths
-    from customers
-    inner join measured on customers.customer_number = measured.customer_number
+    from later_versions
+    right join measured -- noqa: CV08
+        on later_versions.customer_number = measured.customer_number
 
 ),
 

@@ -22,9 +22,9 @@ lives as (
 
 ),
 
-cities as (
+visitors as (
 
-    select * from {{ ref('cities') }}
+    select * from {{ ref('int_visitors') }}
 
 ),
 
@@ -135,14 +135,29 @@ visits as (
 
 ),
 
-city_keys as (
+-- Not of the sessions, which would be drawn a second time.
+visiting as (
+
+    select {{ customer_number('customer_key') }} as customer_number
+    from carts
+    where customer_key != 0
+
+    union distinct
+
+    select customer_number
+    from visitors
+
+),
+
+-- Those who visit come first, as they are few among all: docs/engine_notes.md#order-of-joins
+visiting_lives as (
 
     select
-        city,
-        region,
-        min(city_key) as city_key
-    from cities
-    group by city, region
+        visiting.customer_number,
+        if(lives.ios, 1, 2) as system_number,
+        lives.city_key
+    from visiting
+    inner join lives on visiting.customer_number = lives.customer_number
 
 ),
 
@@ -150,17 +165,14 @@ known_customers as (
 
     select
         customers.customer_key,
-        cast({{ customer_number('customers.customer_key') }} as bigint) as person_number,
+        cast(visiting_lives.customer_number as bigint) as person_number,
         customers.effective_date,
         customers.expiration_date,
-        if(lives.ios, 1, 2) as system_number,
-        city_keys.city_key
-    from customers
-    inner join lives on {{ customer_number('customers.customer_key') }} = lives.customer_number
-    inner join city_keys
-        on
-            customers.geo_city = city_keys.city
-            and customers.geo_region = city_keys.region
+        visiting_lives.system_number,
+        visiting_lives.city_key
+    from visiting_lives
+    inner join customers
+        on visiting_lives.customer_number = {{ customer_number('customers.customer_key') }}
 
 ),
 
