@@ -8,11 +8,9 @@ lines as (
         -- Sales of new days, and older ones that come back on these; kept is what has no lag.
         and {{ is_new('date_key', days_back=400) }}
         and ({{ is_new('date_key') }} or return_lag_days is not null)
-        and {{
-            is_new_date(
-                'date_add(' ~ date_of_key('date_key') ~ ', coalesce(return_lag_days, 0))'
-            )
-        }}
+        and {{ is_new_date(
+            'date_add(' ~ date_of_key('date_key') ~ ', coalesce(return_lag_days, 0))'
+        ) }}
 
 ),
 
@@ -87,7 +85,6 @@ product_costs as (
 sold as (
 
     select
-        -- ids
         cart_line_id,
         attempt,
         first_attempt,
@@ -97,21 +94,16 @@ sold as (
         location_key,
         channel_key,
         promotion_key,
-
-        -- flags
         is_digital,
-
-        -- numbers
         quantity_allocated as quantity_sold,
         quantity_requested,
         inventory_at_purchase,
         price_cents,
         discount_cents,
         price_cents - discount_cents as net_price_cents,
-
-        -- times; what is kept has no return date
         time_key as sale_time_key,
         {{ date_of_key('date_key') }} as sale_date,
+        -- What is kept has no return date.
         date_add({{ date_of_key('date_key') }}, return_lag_days) as return_date,
         restock_delay_days
     from lines
