@@ -28,37 +28,21 @@ neighbours as (
 
     select
         *,
-        lag(product_key) over (
-            partition by location_key
-            order by
-                product_key asc,
-                date_key asc,
-                is_substitute asc,
-                time_key asc,
-                inventory_at_purchase desc,
-                cart_line_id asc
-        ) as previous_product_key,
-        lag(date_key) over (
-            partition by location_key
-            order by
-                product_key asc,
-                date_key asc,
-                is_substitute asc,
-                time_key asc,
-                inventory_at_purchase desc,
-                cart_line_id asc
-        ) as previous_date_key,
-        lag(inventory_at_purchase - quantity_allocated) over (
-            partition by location_key
-            order by
-                product_key asc,
-                date_key asc,
-                is_substitute asc,
-                time_key asc,
-                inventory_at_purchase desc,
-                cart_line_id asc
-        ) as previous_left
+        lag(product_key) over shelves as previous_product_key,
+        lag(date_key) over shelves as previous_date_key,
+        lag(inventory_at_purchase - quantity_allocated) over shelves as previous_left
     from served
+    window
+        shelves as (
+            partition by location_key
+            order by
+                product_key asc,
+                date_key asc,
+                is_substitute asc,
+                time_key asc,
+                inventory_at_purchase desc,
+                cart_line_id asc
+        )
 
 ),
 

@@ -6,10 +6,6 @@
 #}
 {% test versions_tile(model, entity, part, effective_date, expiration_date, is_current, version) %}
 
-{%- set neighbour -%}
-    over (partition by {{ part }} order by {{ entity }}, {{ effective_date }})
-{%- endset %}
-
 with
 
 neighbours as (
@@ -21,19 +17,20 @@ neighbours as (
         {{ expiration_date }},
         {{ is_current }},
         if(
-            lead({{ entity }}) {{ neighbour }} = {{ entity }},
-            lead({{ effective_date }}) {{ neighbour }},
+            lead({{ entity }}) over neighbour = {{ entity }},
+            lead({{ effective_date }}) over neighbour,
             null
         ) as next_effective_date,
         if(
-            lag({{ entity }}) {{ neighbour }} = {{ entity }},
-            lag({{ version }}) {{ neighbour }},
+            lag({{ entity }}) over neighbour = {{ entity }},
+            lag({{ version }}) over neighbour,
             0
         ) as previous_version
     from {{ tested_table(model) }}
     {%- if model is string %}
     where {{ entity }} in (select {{ entity }} from {{ model }})
     {%- endif %}
+    window neighbour as (partition by {{ part }} order by {{ entity }}, {{ effective_date }})
 
 )
 
